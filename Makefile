@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make` shows what there is to type.
+.DEFAULT_GOAL := help
+.PHONY: help quickstart quickstart-down test collection clean
+
+PARTS := lint types ansible-lint sanity unit integration molecule
+.PHONY: $(PARTS:%=test-%)
+
+BUILD := $(CURDIR)/.build
+BIN := $(CURDIR)/.venv/bin
+RUN := .venv/.run
+TESTS := .venv/.test
+
+# The tools look each other up on the PATH; no cow, no colour codes in logs that people keep.
+export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
+export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
+export ANSIBLE_NOCOWS := 1
+export ANSIBLE_LOCALHOST_WARNING := False
+export ANSIBLE_INVENTORY_UNPARSED_WARNING := False
+export VIRTOPS_COLLECTIONS := $(BUILD)
+
+help:
+	@echo 'make quickstart       make this machine a virtualization host with a guest alive on it (root)'
+	@echo 'make quickstart-down  take all of that away again'
+	@echo 'make test             run all tests: $(PARTS:%=test-%)'
+	@echo 'make collection       build the artifact for ansible-galaxy'
+	@echo 'make clean            remove what make made in this folder'
+
+# The collection under the path where Ansible looks for it.
+collection_link := $(BUILD)/ansible_collections/virtops/linux
+$(collection_link):
+	@mkdir -p $(@D) && ln -sfn $(CURDIR) $@
+
+$(RUN): requirements.txt scripts/bootstrap
+	@scripts/bootstrap .venv requirements.txt quickstart
+	@touch $@
+
+$(TESTS): requirements-test.txt requirements.txt scripts/bootstrap
+	@scripts/bootstrap .venv requirements-test.txt test
+	@touch $@ $(RUN)
+
+quickstart: $(RUN) | $(collection_link)
+	@ansible-playbook virtops.linux.quickstart
+	@cat /var/lib/virtops/quickstart.txt
+
+quickstart-down: $(RUN) | $(collection_link)
+	@ansible-playbook virtops.linux.quickstart_down
+
+test: $(TESTS) | $(collection_link)
+	@scripts/run-parts $(PARTS)
+
+test-lint: $(TESTS)
+	ruff check .
+	ruff format --check .
+
+test-types: $(TESTS) | $(collection_link)
+	MYPYPATH=$(BUILD) mypy -p ansible_collections.virtops.linux.plugins.module_utils
+
+test-ansible-lint: $(TESTS) | $(collection_link)
+	ansible-lint --offline --profile production
+
+test-sanity: $(TESTS)
+	$(BIN)/python scripts/sanity
+
+test-unit: $(TESTS) | $(collection_link)
+	pytest -q tests/unit
+
+test-integration: $(TESTS) | $(collection_link)
+	pytest -q tests/integration
+
+test-molecule: $(TESTS) | $(collection_link)
+	cd extensions && molecule test --scenario-name default
+
+collection: $(RUN)
+	ansible-galaxy collection build --force
+
+clean:
+	rm -rf .venv .build .ansible .cache *.tar.gz

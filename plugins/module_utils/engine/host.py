@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The machine that a module runs on: commands, files, and nothing that knows of virtualization."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Sequence, Union
+
+from .errors import Failure, NotReady
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command said. stdout and stderr are text."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+    @property
+    def complaint(self) -> str:
+        """The tool's own message, on one line."""
+        return " ".join((self.stderr.strip() or self.stdout.strip() or f"exit status {self.rc}").split())
+
+
+@contextmanager
+def _explained(operation: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        denied = error.errno in (errno.EACCES, errno.EPERM)
+        way_out = "; run the task with become: true" if denied and os.geteuid() else ""
+        raise Failure(
+            f"{path}: cannot {operation}: {error.strerror}{way_out}",
+            "permission_denied" if denied else "io_error",
+            errno=errno.errorcode.get(error.errno or 0, ""),
+        ) from error
+
+
+class Host:
+    """Access to one machine. root: a prefix for every path, so that tests work on a tree of their own."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root.rstrip("/")
+
+    def path(self, path: str) -> str:
+        return self.root + path
+
+    # Commands
+
+    def which(self, name: str) -> Optional[str]:
+        """Where a command is, root's directories included, which an ordinary PATH leaves out."""
+        return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), _PATH)))
+
+    def require(self, name: str, package: str) -> str:
+        """Where a command is. NotReady C(tool_missing) names the package that brings it."""
+        found = self.which(name)
+        if not found:
+            raise NotReady(f"{name}: not installed on this host; install the package {package}", "tool_missing")
+        return found
+
+    def run(self, argv: Sequence[str], stdin: Optional[str] = None, timeout: Optional[float] = None, check: bool = True) -> Result:
+        """Run a command without a shell and with LC_ALL=C.
+
+        check: a non-zero exit is the Failure C(command_failed) with argv, rc and stderr.
+        timeout: seconds, after which the command is killed: Failure C(command_timeout).
+        """
+        environment = dict(os.environ, LC_ALL="C", PATH=os.pathsep.join((os.environ.get("PATH", ""), _PATH)))
+        try:
+            done = subprocess.run(
+                list(argv), input=stdin, timeout=timeout, env=environment, capture_output=True, text=True, errors="replace", check=False
+            )
+        except FileNotFoundError as error:
+            raise NotReady(f"{argv[0]}: not installed on this host", "tool_missing") from error
+        except subprocess.TimeoutExpired as error:
+            raise Failure(f"{argv[0]}: no answer within {timeout} seconds", "command_timeout", argv=list(argv)) from error
+        except OSError as error:
+            raise Failure(f"{argv[0]}: cannot be run: {error.strerror}", "command_failed", argv=list(argv)) from error
+        result = Result(done.returncode, done.stdout, done.stderr)
+        if check and result.rc:
+            raise Failure(f"{argv[0]}: {result.complaint}", "command_failed", argv=list(argv), rc=result.rc, stderr=result.stderr)
+        return result
+
+    # Reading
+
+    def read(self, path: str) -> Optional[str]:
+        """A file's text, or None where there is no such file."""
+        try:
+            with open(self.path(path), encoding="utf-8", errors="replace") as handle:
+                return handle.read()
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            with _explained("read", path):
+                raise
+        return None
+
+    def try_read(self, path: str) -> Optional[str]:
+        """A file's text, or None where it cannot be had for any reason. For facts that may stay unknown."""
+        try:
+            return self.read(path)
+        except Failure:
+            return None
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self.path(path))
+
+    def is_dir(self, path: str) -> bool:
+        return os.path.isdir(self.path(path))
+
+    def list(self, path: str) -> List[str]:
+        """The sorted names in a directory; empty where there is none."""
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except OSError as error:
+            if error.errno in _GONE:
+                return []
+            with _explained("list", path):
+                raise
+        return []
+
+    def realpath(self, path: str) -> str:
+        resolved = os.path.realpath(self.path(path))
+        return resolved[len(self.root) :] if self.root and resolved.startswith(self.root) else resolved
+
+    def is_writable(self, path: str) -> bool:
+        """Whether the mode bits of the file let its owner write, which is what sysfs says of a parameter."""
+        try:
+            return bool(os.stat(self.path(path)).st_mode & stat.S_IWUSR)
+        except OSError:
+            return False
+
+    # Writing
+
+    def write(self, path: str, content: Union[str, bytes], mode: int = 0o644) -> None:
+        """Replace a file as a whole: temporary name, fsync, rename. An old file's owner and mode are kept."""
+        real = os.path.realpath(self.path(path))
+        directory = os.path.dirname(real)
+        data = content.encode() if isinstance(content, str) else content
+        with _explained("write", path):
+            os.makedirs(directory, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(real)}.", suffix=".tmp", dir=directory)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    if os.path.exists(real):
+                        shutil.copystat(real, temporary)
+                        old = os.stat(real)
+                        os.fchown(stream.fileno(), old.st_uid, old.st_gid)
+                    else:
+                        os.fchmod(stream.fileno(), mode)
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(temporary, real)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+            self._sync_directory(directory)
+
+    def write_knob(self, path: str, text: str) -> None:
+        """Write to a file of the kernel's (sysfs, cgroupfs, procfs), in the single write(2) that those expect."""
+        with _explained(f"write {text!r}", path):
+            handle = os.open(self.path(path), os.O_WRONLY)
+            try:
+                os.write(handle, text.encode())
+            finally:
+                os.close(handle)
+
+    def make_dir(self, path: str, mode: int = 0o755) -> None:
+        with _explained("make the directory", path):
+            os.makedirs(self.path(path), mode=mode, exist_ok=True)
+
+    def remove_dir(self, path: str) -> None:
+        """Remove an empty directory (or a cgroup); one that is gone already is fine."""
+        with _explained("remove the directory", path), suppress(FileNotFoundError):
+            os.rmdir(self.path(path))
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+        real = self.path(path)
+        with _explained("remove", path):
+            try:
+                os.unlink(real)
+            except FileNotFoundError:
+                return
+            self._sync_directory(os.path.dirname(real))
+
+    @staticmethod
+    def _sync_directory(directory: str) -> None:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

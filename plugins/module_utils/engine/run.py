@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one procedure behind every module: read, plan, apply, verify. Nothing else knows of check or diff mode."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Generic, List, Mapping, Tuple, TypeVar
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .errors import Failure, NotReady
+from .host import Host
+from .plan import Action, Plan
+from .yaml import to_yaml
+
+Access = TypeVar("Access")
+Desired = TypeVar("Desired")
+Observed = TypeVar("Observed")
+
+_POLL_SECONDS = 0.2
+
+
+def _host_itself(host: Host, params: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    return nullcontext(host)
+
+
+def _at_once(desired: Any) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Resource(Generic[Access, Desired, Observed]):
+    """Everything the engine needs to know of a kind of resource.
+
+    spec: keyword arguments of AnsibleModule: argument_spec, required_if, ...
+    from_params: options → desired state. None leaves alone, an empty list empties. Pure.
+    read: the host, or what open gives → observed state.
+    plan: observed, desired → Plan. Pure.
+    apply: does one action.
+    view: observed, desired → the plain data that results and diffs show. No secrets, nothing that cannot be predicted.
+    nothing: the observed state of a host that has none of it, where check mode starts from when read is NotReady.
+    open: what read and apply work on, when that is not the host: a connection.
+    facts: observed → further keys of the result's resource that a prediction may not know: an assigned uuid.
+    settle: desired → seconds that the host may take to get there once the actions are done.
+    """
+
+    spec: Mapping[str, Any]
+    from_params: Callable[[Mapping[str, Any]], Desired]
+    read: Callable[[Access, Desired], Observed]
+    plan: Callable[[Observed, Desired], Plan[Observed]]
+    apply: Callable[[Access, Action], None]
+    view: Callable[[Observed, Desired], Dict[str, Any]]
+    nothing: Callable[[Desired], Observed]
+    open: Callable[[Host, Mapping[str, Any]], AbstractContextManager[Access]] = _host_itself
+    facts: Callable[[Observed], Dict[str, Any]] = lambda observed: {}
+    settle: Callable[[Desired], float] = _at_once
+
+
+def run(resource: Resource[Any, Any, Any]) -> None:
+    """The main() of a module: options in, exit_json or fail_json out."""
+    module = AnsibleModule(supports_check_mode=True, **resource.spec)
+    finish(module, guarded(module, lambda: converge(resource, Host(), module.params, module.check_mode)))
+
+
+def run_info(spec: Mapping[str, Any], gather: Callable[[Host, Mapping[str, Any]], Dict[str, Any]]) -> None:
+    """The main() of a module that only reads."""
+    module = AnsibleModule(supports_check_mode=True, **spec)
+    finish(module, guarded(module, lambda: {**gather(Host(), module.params), "changed": False}))
+
+
+def converge(resource: Resource[Access, Desired, Observed], host: Host, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+    """One convergence, whole: the result with changed, actions, resource, diff, pending, restart_required, warnings."""
+    desired = resource.from_params(params)
+    try:
+        with resource.open(host, params) as access:
+            before = resource.read(access, desired)
+            plan = resource.plan(before, desired)
+            if check or not plan.actions:
+                return _result(resource, desired, before, plan.after, plan, plan)
+            return _apply(resource, access, desired, before, plan)
+    except NotReady as not_ready:
+        if not check:
+            raise
+        before = resource.nothing(desired)
+        plan = resource.plan(before, desired)
+        result = _result(resource, desired, before, plan.after, plan, plan)
+        result["warnings"].append(f"{not_ready.message}. The prediction starts from a host that has nothing of this yet.")
+        return result
+
+
+def _apply(resource: Resource[Access, Desired, Observed], access: Access, desired: Desired, before: Observed, plan: Plan[Observed]) -> Dict[str, Any]:
+    done: List[Action] = []
+    try:
+        for action in plan.actions:
+            resource.apply(access, action)
+            done.append(action)
+    except Failure as failure:
+        failure.details.setdefault("actions", _describe(done))
+        failure.details.setdefault("changed", bool(done))
+        raise
+    deadline = time.monotonic() + resource.settle(desired)
+    while True:
+        after = resource.read(access, desired)
+        remaining = resource.plan(after, desired)
+        if not remaining.actions:
+            return _result(resource, desired, before, after, plan, remaining)
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL_SECONDS)
+    left = ", ".join(f"{action.kind} {action.target}" for action in remaining.actions)
+    raise Failure(
+        f"{plan.actions[0].target}: every step was done, yet reading it again still asks for: {left}",
+        "not_converged",
+        changed=True,
+        actions=_describe(plan.actions),
+        remaining=_describe(remaining.actions),
+    )
+
+
+def _result(
+    resource: Resource[Any, Desired, Observed], desired: Desired, before: Observed, after: Observed, plan: Plan[Observed], final: Plan[Observed]
+) -> Dict[str, Any]:
+    old, new = resource.view(before, desired), resource.view(after, desired)
+    result: Dict[str, Any] = {
+        "changed": bool(plan.actions),
+        "actions": _describe(plan.actions),
+        "resource": {**new, **resource.facts(after)},
+        "diff": {"before": to_yaml(old), "after": to_yaml(new)},
+        "warnings": list(plan.warnings),
+    }
+    if final.pending:
+        result.update(pending=list(final.pending), restart_required=True)
+    else:
+        result.update(pending=[], restart_required=False)
+    return result
+
+
+def _describe(actions: Tuple[Action, ...] | List[Action]) -> List[Dict[str, Any]]:
+    return [action.describe() for action in actions]
+
+
+def guarded(module: AnsibleModule, work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
+    """The result of the work, or the end of the module in one fail_json."""
+    try:
+        return work()
+    except Failure as failure:
+        module.fail_json(**failure.as_result())
+    except Exception as error:  # the last resort: a fault of ours still ends in a sentence
+        module.fail_json(
+            msg=f"{module._name}: unexpected {type(error).__name__}: {error}; this is a fault of the module, please report it with -vvv",
+            code="internal_error",
+            exception=traceback.format_exc(),
+        )
+    raise AssertionError("fail_json returned")
+
+
+def finish(module: AnsibleModule, result: Dict[str, Any]) -> None:
+    """exit_json, with warnings where Ansible shows them and the diff only where it was asked for."""
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if not module._diff:  # pylint: disable=protected-access  # AnsibleModule has no public name for it
+        result.pop("diff", None)
+    module.exit_json(**result)

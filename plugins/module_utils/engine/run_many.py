@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Many resources in one task: one process on the target, whatever the number of objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .errors import Failure
+from .host import Host
+from .run import Resource, converge, finish, guarded
+
+
+@dataclass(frozen=True)
+class Section:
+    """A list option of the whole, whose items are options of one resource.
+
+    inherits: options of the whole that an item has unless it says otherwise, for example uri.
+    """
+
+    option: str
+    resource: Resource[Any, Any, Any]
+    inherits: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of a section. label: for people, C(guests[2] web)."""
+
+    label: str
+    section: Section
+    params: Mapping[str, Any]
+
+    @property
+    def leaves(self) -> bool:
+        return self.params.get("state") == "absent"
+
+
+def run_many(common: Mapping[str, Any], sections: Sequence[Section]) -> None:
+    """The main() of a module that converges lists of resources. common: the argument spec of what is no section."""
+    lists = {section.option: {"type": "list", "elements": "dict", "default": []} for section in sections}
+    module = AnsibleModule(argument_spec={**common, **lists}, supports_check_mode=True)
+    finish(module, guarded(module, lambda: _converge_all(module, sections)))
+
+
+def items(sections: Iterable[Section], params: Mapping[str, Any]) -> Tuple[List[Item], List[str], List[str]]:
+    """Every object with its options checked and completed, the mistakes found in all of them, and the secrets among them."""
+    found: List[Item] = []
+    mistakes: List[str] = []
+    secrets: List[str] = []
+    for section in sections:
+        for index, given in enumerate(params[section.option]):
+            label = f"{section.option}[{index}] {given.get('name') or given.get('path') or ''}".strip()
+            inherited = {key: params[key] for key in section.inherits}
+            checked = ArgumentSpecValidator(**section.resource.spec).validate({**inherited, **given})
+            secrets += checked._no_log_values  # pylint: disable=protected-access  # has no public name
+            mistakes += [f"{label}: {message}" for message in checked.error_messages]
+            item = Item(label, section, checked.validated_parameters)
+            if not checked.error_messages:
+                mistakes += _mistake(item)
+            found.append(item)
+    return found, mistakes, secrets
+
+
+def _mistake(item: Item) -> List[str]:
+    try:
+        item.section.resource.from_params(item.params)
+    except Failure as failure:
+        return [f"{item.label}: {failure.message}"]
+    return []
+
+
+def ordered(found: Sequence[Item]) -> List[Item]:
+    """What leaves goes first and backwards (a guest before its network), then what stays, in the order of the sections."""
+    return [item for item in reversed(found) if item.leaves] + [item for item in found if not item.leaves]
+
+
+def _converge_all(module: AnsibleModule, sections: Sequence[Section]) -> Dict[str, Any]:
+    found, mistakes, secrets = items(sections, module.params)
+    module.no_log_values.update(secrets)
+    if mistakes:
+        raise Failure("; ".join(mistakes), "invalid_options", mistakes=mistakes)
+    host = Host()
+    total: Dict[str, Any] = {"changed": False, "actions": [], "pending": [], "warnings": [], "diff": []}
+    resources: Dict[str, List[Any]] = {section.option: [] for section in sections}
+    for item in ordered(found):
+        try:
+            result = converge(item.section.resource, host, item.params, module.check_mode)
+        except Failure as failure:
+            done = total["actions"] + failure.details.pop("actions", [])
+            details = {**failure.details, "item": item.label, "actions": done, "changed": bool(done)}
+            raise Failure(f"{item.label}: {failure.message}", failure.code, **details) from failure
+        resources[item.section.option].append(result["resource"])
+        total["changed"] |= result["changed"]
+        total["actions"] += [{"item": item.label, **action} for action in result["actions"]]
+        total["pending"] += [f"{item.label}: {path}" for path in result["pending"]]
+        total["warnings"] += [f"{item.label}: {warning}" for warning in result["warnings"]]
+        if result["changed"]:
+            total["diff"].append({**result["diff"], "before_header": item.label, "after_header": item.label})
+    return {**total, "restart_required": bool(total["pending"]), "resource": resources}

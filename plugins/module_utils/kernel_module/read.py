@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The kernel's modules as procfs, sysfs and modprobe's files show them."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, FrozenSet, Optional, Set, Tuple
+
+from ..engine.host import Host
+from .model import AUTO, Desired, Observed, fold
+
+#: CPU flag → the module that drives it. Source: arch/x86/kvm/Kconfig.
+VENDOR_MODULES = {"vmx": "kvm_intel", "svm": "kvm_amd"}
+
+
+def autoload_path(name: str) -> str:
+    return f"/etc/modules-load.d/virtops-{name}.conf"
+
+
+def options_path(name: str) -> str:
+    return f"/etc/modprobe.d/virtops-{name}.conf"
+
+
+def cpu_flags(cpuinfo: str) -> Set[str]:
+    """The flags of the first CPU in the text of /proc/cpuinfo."""
+    match = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return set(match[1].split()) if match else set()
+
+
+def loaded_modules(proc_modules: str) -> Set[str]:
+    """The names in the text of /proc/modules."""
+    return {line.split()[0] for line in proc_modules.splitlines() if line.strip()}
+
+
+def parse_options(text: str, name: str) -> Dict[str, str]:
+    """The parameters that the lines "options NAME k=v ..." of a modprobe.d file give a module."""
+    found: Dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split("#", 1)[0].split()
+        if len(words) > 2 and words[0] == "options" and fold(words[1]) == name:
+            found.update(dict(word.split("=", 1) for word in words[2:] if "=" in word))
+    return found
+
+
+def read(host: Host, desired: Desired) -> Observed:
+    loaded_text = host.read("/proc/modules")
+    disabled = (host.try_read("/proc/sys/kernel/modules_disabled") or "0").strip() == "1"
+    loadable = loaded_text is not None and not disabled
+    name, reason = _resolve(host, desired.name, loadable)
+    if name is None:
+        return Observed(None, loadable=loadable, reason=reason)
+    loaded = name in loaded_modules(loaded_text or "")
+    in_kernel = host.is_dir(f"/sys/module/{name}")
+    builtin = (in_kernel and not loaded) or name in _catalogue(host, "modules.builtin")
+    known = loaded or builtin or (loadable and name in _catalogue(host, "modules.dep"))
+    if not known:
+        return Observed(None, loadable=loadable, reason=_missing(name, loadable, disabled))
+    options = host.read(options_path(name))
+    parameters, writable = _parameters(host, name)
+    return Observed(
+        name,
+        loaded=loaded,
+        builtin=builtin,
+        loadable=loadable,
+        parameters=parameters,
+        writable=writable,
+        autoload=host.exists(autoload_path(name)),
+        options=None if options is None else parse_options(options, name),
+    )
+
+
+def _resolve(host: Host, name: str, loadable: bool) -> Tuple[Optional[str], str]:
+    if name != AUTO:
+        return name, ""
+    flags = cpu_flags(host.read("/proc/cpuinfo") or "")
+    for flag, module in VENDOR_MODULES.items():
+        if flag in flags:
+            return module, ""
+    # No flag of a vendor: KVM may be part of the kernel all the same (arm64, or a paravirtual back end).
+    if host.is_dir("/sys/module/kvm"):
+        return "kvm", ""
+    return None, (
+        "this machine's CPU shows neither vmx nor svm; switch virtualization on in the firmware, "
+        "or nested virtualization in the hypervisor that this machine runs under"
+    )
+
+
+def _missing(name: str, loadable: bool, disabled: bool) -> str:
+    if loadable:
+        return f"{name}: this kernel has no such module; check the name, or install the kernel's extra modules package"
+    if disabled:
+        return f"{name}: not loaded, and kernel.modules_disabled=1 forbids loading until the next boot"
+    return f"{name}: not built into this kernel, and this kernel loads no modules at all; boot another kernel"
+
+
+def module_names(text: str) -> Set[str]:
+    """The modules in the text of modules.builtin or modules.dep: "kernel/arch/x86/kvm/kvm-amd.ko.xz: ...", one a line."""
+    paths = (line.split(":", 1)[0] for line in text.splitlines())
+    return {fold(path.rsplit("/", 1)[-1].split(".ko", 1)[0]) for path in paths if path}
+
+
+def _catalogue(host: Host, file: str) -> Set[str]:
+    release = (host.try_read("/proc/sys/kernel/osrelease") or "").strip()
+    return module_names(host.try_read(f"/lib/modules/{release}/{file}") or "")
+
+
+def _parameters(host: Host, name: str) -> Tuple[Dict[str, str], FrozenSet[str]]:
+    base = f"/sys/module/{name}/parameters"
+    values = {key: (host.try_read(f"{base}/{key}") or "").strip() for key in host.list(base)}
+    return values, frozenset(key for key in values if host.is_writable(f"{base}/{key}"))

@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: virt_host
+short_description: Converge a whole virtualization host in one task
+version_added: 0.1.0
+description:
+  - Takes lists of kernel modules, cgroups, bridges, disk images, libvirt networks and guests, and converges them in one process on the host.
+    A hundred guests cost one round trip.
+  - Each item has the options of the module that manages one such object. All items are checked before the first one is touched,
+    and all mistakes are told at once.
+  - Items with C(state=absent) go first and in reverse order, so that a guest goes before its network. The others follow in the order of the options here.
+author:
+  - virtops.linux contributors (@virtops)
+options:
+  uri:
+    description: The libvirt connection of O(networks) and O(guests) that have no C(uri) of their own.
+    type: str
+    default: qemu:///system
+  modules:
+    description: Kernel modules, each with the options of M(virtops.linux.kvm_module).
+    type: list
+    elements: dict
+    default: []
+  cgroups:
+    description: Cgroups, each with the options of M(virtops.linux.container_cgroup).
+    type: list
+    elements: dict
+    default: []
+  bridges:
+    description: Bridges, each with the options of M(virtops.linux.bridge).
+    type: list
+    elements: dict
+    default: []
+  images:
+    description: Disk images, each with the options of M(virtops.linux.qcow2_image).
+    type: list
+    elements: dict
+    default: []
+  networks:
+    description: Libvirt networks, each with the options of M(virtops.linux.libvirt_network).
+    type: list
+    elements: dict
+    default: []
+  guests:
+    description: Guests, each with the options of M(virtops.linux.libvirt_domain).
+    type: list
+    elements: dict
+    default: []
+extends_documentation_fragment:
+  - virtops.linux.attributes
+  - virtops.linux.attributes.converge
+  - virtops.linux.results
+seealso:
+  - module: virtops.linux.virt_host_info
+"""
+
+EXAMPLES = r"""
+- name: A bridge for guests, a disk and a guest on both
+  virtops.linux.virt_host:
+    bridges:
+      - name: br-guests
+        stp: false
+        addresses: [192.0.2.1/24]
+    images:
+      - path: /var/lib/libvirt/images/web.qcow2
+        size: 20G
+    guests:
+      - name: web
+        state: running
+        autostart: true
+        memory: 2GiB
+        vcpus: 2
+        disks:
+          - path: /var/lib/libvirt/images/web.qcow2
+        interfaces:
+          - type: bridge
+            source: br-guests
+
+- name: Take the guest and the bridge away again; the disk stays
+  virtops.linux.virt_host:
+    bridges:
+      - name: br-guests
+        state: absent
+    guests:
+      - name: web
+        state: absent
+        force: true
+"""
+
+RETURN = r"""
+resource:
+  description: The objects after the run, in one list for each option.
+  returned: success
+  type: dict
+  sample: {"modules": [], "cgroups": [], "bridges": [{"name": "br-guests"}], "images": [], "networks": [], "guests": []}
+item:
+  description: The item that failed, for example C(guests[2] web).
+  returned: failure of an item
+  type: str
+mistakes:
+  description: All mistakes in the options of all items.
+  returned: failure with RV(ignore:code) V(invalid_options)
+  type: list
+  elements: str
+"""
+
+from ansible_collections.virtops.linux.plugins.module_utils.bridge.resource import RESOURCE as BRIDGE
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.resource import RESOURCE as CGROUP
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Section, run_many
+from ansible_collections.virtops.linux.plugins.module_utils.image.resource import RESOURCE as IMAGE
+from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.resource import RESOURCE as KERNEL_MODULE
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import accelerated
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.resource import RESOURCE as NETWORK
+
+SECTIONS = (
+    Section("modules", KERNEL_MODULE),
+    Section("cgroups", CGROUP),
+    Section("bridges", BRIDGE),
+    Section("images", IMAGE),
+    Section("networks", NETWORK, inherits=("uri",)),
+    Section("guests", domain_resource(accelerated), inherits=("uri",)),
+)
+
+
+def main():
+    run_many({"uri": {"type": "str", "default": "qemu:///system"}}, SECTIONS)
+
+
+if __name__ == "__main__":
+    main()

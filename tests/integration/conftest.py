@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What integration tests stand on: this machine's own libvirtd, started where it is not running yet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Iterator, List
+
+import pytest
+
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def _answers() -> bool:
+    return subprocess.run(["virsh", "-c", "qemu:///system", "uri"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[None]:
+    """qemu:///system answers. Daemons that were started for it are stopped at the end."""
+    started: List[subprocess.Popen[bytes]] = []
+    if not _answers():
+        Path("/run/libvirt").mkdir(exist_ok=True)
+        started = [subprocess.Popen([shutil.which(name, path=_PATH) or name]) for name in ("virtlogd", "libvirtd")]
+        deadline = time.monotonic() + 30
+        while not _answers():
+            assert time.monotonic() < deadline, "libvirtd does not answer within 30 seconds"
+            time.sleep(0.2)
+    yield
+    for daemon in reversed(started):
+        daemon.terminate()
+        daemon.wait(30)

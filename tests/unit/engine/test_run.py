@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The run of a resource that is as simple as one can be: a file with a word in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure, NotReady
+from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Host
+from ansible_collections.virtops.linux.plugins.module_utils.engine.plan import HIDDEN, Action, Plan
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run import Resource, converge
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Section, items, ordered
+
+
+@dataclass(frozen=True)
+class WriteWord(Action):
+    word: str
+    secret: str = field(default="", metadata=HIDDEN)
+
+
+def plan(observed, desired):
+    return Plan((WriteWord("/word", desired, "hush"),) if observed != desired else (), desired)
+
+
+def from_params(params):
+    if not params["word"].isalpha():
+        raise Failure(f"word: {params['word']!r} is no word", "invalid_word")
+    return params["word"]
+
+
+WORD = Resource(
+    spec={"argument_spec": {"word": {"type": "str", "required": True}, "state": {"type": "str", "default": "present"}}},
+    from_params=from_params,
+    read=lambda host, desired: host.read("/word"),
+    plan=plan,
+    apply=lambda host, action: host.write(action.target, action.word),
+    view=lambda observed, desired: {"word": observed} if observed else {},
+    nothing=lambda desired: None,
+)
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(str(tmp_path))
+
+
+def test_check_predicts_and_touches_nothing(host):
+    predicted = converge(WORD, host, {"word": "hello"}, check=True)
+    assert host.read("/word") is None
+    assert predicted == converge(WORD, host, {"word": "hello"}, check=False)
+    assert predicted["actions"] == [{"action": "write_word", "target": "/word", "word": "hello"}]
+    assert predicted["diff"] == {"before": "", "after": "word: hello\n"}
+    assert not converge(WORD, host, {"word": "hello"}, check=False)["changed"]
+
+
+def test_a_change_that_does_not_hold_is_an_error(host):
+    stubborn = replace(WORD, apply=lambda host, action: None)
+    with pytest.raises(Failure, match="still asks for: write_word /word") as caught:
+        converge(stubborn, host, {"word": "hello"}, check=False)
+    assert caught.value.code == "not_converged" and caught.value.details["changed"]
+
+
+def test_what_arrives_later_is_waited_for(host):
+    answers = iter([None, None, None, "hello"])
+    slow = replace(WORD, read=lambda host, desired: next(answers), settle=lambda desired: 5.0)
+    assert converge(slow, host, {"word": "hello"}, check=False)["changed"]
+
+
+def test_a_failure_tells_what_was_done_before(host):
+    def apply(host, action):
+        raise Failure("no", "no")
+
+    with pytest.raises(Failure) as caught:
+        converge(replace(WORD, apply=apply), host, {"word": "hello"}, check=False)
+    assert caught.value.details == {"actions": [], "changed": False}
+
+
+def test_check_mode_starts_from_nothing_where_the_tool_is_missing(host):
+    def read(host, desired):
+        raise NotReady("wordd: not installed", "tool_missing")
+
+    predicted = converge(replace(WORD, read=read), host, {"word": "hello"}, check=True)
+    assert predicted["changed"] and "wordd: not installed" in predicted["warnings"][0]
+    with pytest.raises(NotReady):
+        converge(replace(WORD, read=read), host, {"word": "hello"}, check=False)
+
+
+def test_all_mistakes_of_all_items_at_once():
+    sections = (Section("words", WORD),)
+    found, mistakes, secrets = items(sections, {"words": [{"word": "a"}, {"word": "1"}, {"wrod": "b"}]})
+    assert [item.label for item in found] == ["words[0]", "words[1]", "words[2]"] and not secrets
+    assert mistakes[0] == "words[1]: word: '1' is no word"
+    assert any("wrod" in mistake for mistake in mistakes[1:])
+
+
+def test_what_leaves_goes_first_and_backwards():
+    sections = (Section("networks", WORD), Section("guests", WORD))
+    gone = {"word": "a", "state": "absent"}
+    found, mistakes, secrets = items(sections, {"networks": [gone, {"word": "b"}], "guests": [{"word": "c"}, gone]})
+    assert [item.label for item in ordered(found)] == ["guests[1]", "networks[0]", "networks[1]", "guests[0]"]
+    assert not mistakes and not secrets
