@@ -8,7 +8,7 @@ import time
 import traceback
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, List, Mapping, Tuple, TypeVar
+from typing import Any, Callable, Dict, Generic, List, Mapping, NoReturn, Tuple, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -60,15 +60,24 @@ class Resource(Generic[Access, Desired, Observed]):
     settle: Callable[[Desired], float] = _at_once
 
 
+class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
+    """AnsibleModule whose own refusals (an unknown option, a wrong type) carry a code as ours do."""
+
+    def fail_json(self, msg: str, **details: Any) -> NoReturn:
+        details.setdefault("code", "invalid_options")
+        super().fail_json(msg, **details)
+        raise SystemExit(1)
+
+
 def run(resource: Resource[Any, Any, Any]) -> None:
     """The main() of a module: options in, exit_json or fail_json out."""
-    module = AnsibleModule(supports_check_mode=True, **resource.spec)
+    module = Module(supports_check_mode=True, **resource.spec)
     finish(module, guarded(module, lambda: converge(resource, Host(), module.params, module.check_mode)))
 
 
 def run_info(spec: Mapping[str, Any], gather: Callable[[Host, Mapping[str, Any]], Dict[str, Any]]) -> None:
     """The main() of a module that only reads."""
-    module = AnsibleModule(supports_check_mode=True, **spec)
+    module = Module(supports_check_mode=True, **spec)
     finish(module, guarded(module, lambda: {**gather(Host(), module.params), "changed": False}))
 
 
@@ -143,7 +152,7 @@ def _describe(actions: Tuple[Action, ...] | List[Action]) -> List[Dict[str, Any]
     return [action.describe() for action in actions]
 
 
-def guarded(module: AnsibleModule, work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
+def guarded(module: Module, work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
     """The result of the work, or the end of the module in one fail_json."""
     try:
         return work()
@@ -155,10 +164,9 @@ def guarded(module: AnsibleModule, work: Callable[[], Dict[str, Any]]) -> Dict[s
             code="internal_error",
             exception=traceback.format_exc(),
         )
-    raise AssertionError("fail_json returned")
 
 
-def finish(module: AnsibleModule, result: Dict[str, Any]) -> None:
+def finish(module: Module, result: Dict[str, Any]) -> None:
     """exit_json, with warnings where Ansible shows them and the diff only where it was asked for."""
     for warning in result.pop("warnings", []):
         module.warn(warning)

@@ -7,12 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import Failure
 from .host import Host
-from .run import Resource, converge, finish, guarded
+from .run import Module, Resource, converge, finish, guarded
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Item:
 def run_many(common: Mapping[str, Any], sections: Sequence[Section]) -> None:
     """The main() of a module that converges lists of resources. common: the argument spec of what is no section."""
     lists = {section.option: {"type": "list", "elements": "dict", "default": []} for section in sections}
-    module = AnsibleModule(argument_spec={**common, **lists}, supports_check_mode=True)
+    module = Module(argument_spec={**common, **lists}, supports_check_mode=True)
     finish(module, guarded(module, lambda: _converge_all(module, sections)))
 
 
@@ -79,7 +78,7 @@ def ordered(found: Sequence[Item]) -> List[Item]:
     return [item for item in reversed(found) if item.leaves] + [item for item in found if not item.leaves]
 
 
-def _converge_all(module: AnsibleModule, sections: Sequence[Section]) -> Dict[str, Any]:
+def _converge_all(module: Module, sections: Sequence[Section]) -> Dict[str, Any]:
     found, mistakes, secrets = items(sections, module.params)
     module.no_log_values.update(secrets)
     if mistakes:

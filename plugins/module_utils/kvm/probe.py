@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The proof of KVM: a guest is run and timed, in a child process that cannot take this one along.
+
+A flag in /proc/cpuinfo and a node in /dev say that KVM may work. Hosts exist where both are there and no guest ever
+finishes booting (firmware, another hypervisor, a back end that emulates each instruction), and a module that believes
+them gets those hosts wrong. So the guest of this collection runs, every time that somebody needs to know.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
+
+from ..engine.host import Host
+from .guest import Announce, prove
+from .model import Proof
+
+#: A guest: device, announce → nanoseconds of an iteration, or None.
+Guest = Callable[[str, Announce], Optional[float]]
+
+#: Nanoseconds of an iteration above which nothing but emulation explains it. Measured: 1 on hardware,
+#: 15 to 30 on a host that is itself emulated in software, over 900 where KVM emulates every instruction.
+SLOWEST_ACCELERATED = 200
+
+_REAP_SECONDS = 0.5
+
+
+def accelerated(host: Host) -> bool:
+    """Whether guests of this host run on its CPU. True only where that was proven."""
+    return probe(host.path("/dev/kvm")).accelerated is True
+
+
+def probe(device: str = "/dev/kvm", guest: Guest = prove, seconds: float = 2.0) -> Proof:
+    """Run a guest through the device. Never raises, and never takes longer than the seconds and a moment.
+
+    Whatever the child does, it is killed then: a guest that hangs is an answer too.
+    """
+    return judge(device, _in_child(device, guest, seconds), seconds)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of the child.
+
+    outcome: ran, refused (with the error), faulty (with the complaint), hung (it had to be killed) or died.
+    """
+
+    outcome: str
+    stage: str = "fork"
+    nanoseconds: Optional[float] = None
+    error: int = 0
+    complaint: str = ""
+
+
+def judge(device: str, report: Report, seconds: float = 2.0) -> Proof:
+    """What the child's report means."""
+    stage = report.stage
+    if report.outcome == "hung":
+        return Proof(None, None, None, stage, None, f"{device}: no answer in stage {stage} within {seconds:g} seconds; the guest was killed")
+    if report.outcome == "died":
+        return Proof(None, None, None, stage, None, f"{device}: the process of the guest died in stage {stage}")
+    if report.outcome == "refused":
+        return Proof(False, None, None, stage, errno.errorcode.get(report.error, str(report.error)), _refusal(device, stage, report.error))
+    if report.outcome == "faulty":
+        return Proof(False, None, None, stage, None, f"{device}: {report.complaint}, in stage {stage}")
+    if report.nanoseconds is None:
+        reason = f"{device}: a virtual machine and a vCPU were created; how fast guests run is measured on x86-64 only"
+        return Proof(True, None, None, "done", None, reason)
+    nanoseconds = math.ceil(report.nanoseconds)
+    took = f"{device}: a guest ran, at {nanoseconds} ns an iteration of a two-instruction loop"
+    if nanoseconds > SLOWEST_ACCELERATED:
+        reason = f"{took}; above {SLOWEST_ACCELERATED} ns, this is KVM without hardware acceleration, which emulates every instruction"
+        return Proof(True, False, nanoseconds, "done", None, reason)
+    return Proof(True, True, nanoseconds, "done", None, took)
+
+
+def _refusal(device: str, stage: str, error: int) -> str:
+    said = f"{os.strerror(error)} ({errno.errorcode.get(error, error)})"
+    if stage == "open":
+        meanings = {
+            errno.ENOENT: f"there is no {device}",
+            errno.EACCES: f"user id {os.geteuid()} may not open {device}",
+            errno.EPERM: f"a security policy (a container's device rules, for example) forbids to open {device}",
+            errno.ENODEV: f"{device} is there, but no KVM behind it",
+            errno.ENXIO: f"{device} is there, but no KVM behind it",
+        }
+        return f"{meanings.get(error, f'{device} cannot be opened')}: {said}"
+    if error == errno.EBUSY:
+        return f"{device}: another hypervisor (VirtualBox, VMware) holds this CPU's virtualization, in stage {stage}: {said}"
+    if error == errno.ENOTTY:
+        return f"{device}: this is not a KVM device, in stage {stage}: {said}"
+    return f"{device}: refused in stage {stage}: {said}"
+
+
+def _in_child(device: str, guest: Guest, seconds: float) -> Report:
+    try:
+        reader, writer = os.pipe()
+    except OSError as error:
+        return Report("refused", error=error.errno or 0)
+    try:
+        child = os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        return Report("refused", error=error.errno or 0)
+    if not child:
+        _be_the_child(device, guest, seconds, writer)
+    os.close(writer)
+    try:
+        lines, alive = _listen(reader, seconds)
+    finally:
+        os.close(reader)
+        _end(child)
+    return _report(lines, alive)
+
+
+def _be_the_child(device: str, guest: Guest, seconds: float, writer: int) -> NoReturn:
+    """Run the guest, say how it went, and leave without any of the parent's ceremonies."""
+
+    def say(**message: Any) -> None:
+        os.write(writer, json.dumps(message).encode() + b"\n")
+
+    try:
+        _detach(seconds)
+        say(outcome="ran", nanoseconds=guest(device, lambda stage: say(stage=stage)))
+    except OSError as error:
+        say(outcome="refused", error=error.errno or 0)
+    except BaseException as error:
+        say(outcome="faulty", complaint=f"{error}" or type(error).__name__)
+    finally:
+        os._exit(0)
+
+
+def _detach(seconds: float) -> None:
+    """Hold nothing that anyone waits for, and die by oneself should the parent be gone."""
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.setitimer(signal.ITIMER_REAL, seconds + 1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):  # a stuck child that held standard output would keep the connection open
+        os.dup2(nothing, standard)
+
+
+def _listen(reader: int, seconds: float) -> Tuple[bytes, bool]:
+    """What the child wrote until it ended or the time was up, and whether it was still alive then."""
+    poller = select.poll()
+    poller.register(reader, select.POLLIN | select.POLLHUP)
+    deadline = time.monotonic() + seconds
+    text: List[bytes] = []
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return b"".join(text), True
+        if poller.poll(math.ceil(left * 1000)):
+            piece = os.read(reader, 65536)
+            if not piece:
+                return b"".join(text), False
+            text.append(piece)
+
+
+def _end(child: int) -> None:
+    """Kill the child and reap it. One that is stuck in the kernel is left to init: waiting for it would hang as well."""
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    deadline = time.monotonic() + _REAP_SECONDS
+    with suppress(ChildProcessError):  # where SIGCHLD is ignored, the kernel has reaped it
+        while os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
+def _report(text: bytes, alive: bool) -> Report:
+    # A guest that had said its outcome before the time was up has ended, however long its exit takes.
+    said: Dict[str, Any] = {"outcome": "hung" if alive else "died"}
+    for line in text.splitlines():
+        with suppress(ValueError):  # a line cut short by the kill
+            said.update(json.loads(line))
+    return Report(**said)

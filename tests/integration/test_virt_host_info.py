@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""This machine, whatever it is: what the module says of it is compared with what the machine's own tools say."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import textwrap
+import time
+
+import pytest
+from support import modules
+from support.modules import apply, check, refused, run_module
+
+NAME = "virt_host_info"
+GIB = 1024**3
+
+
+def by_id(result):
+    return {found["id"]: found for found in result["checks"]}
+
+
+def statuses(result):
+    return {found["id"]: found["status"] for found in result["checks"]}
+
+
+@pytest.fixture(scope="module")
+def report():
+    return apply(NAME, {})
+
+
+def test_the_guest_ran_where_there_is_a_device(report):
+    proof = report["kvm"]
+    if os.path.exists("/dev/kvm"):
+        assert (proof["usable"], proof["stage"], proof["errno"]) == (True, "done", None)
+        assert proof["nanoseconds"] > 0 and proof["accelerated"] is (proof["nanoseconds"] <= 200)
+    else:
+        assert (proof["usable"], proof["stage"], proof["errno"]) == (False, "open", "ENOENT")
+    assert report["usable"]["kvm"] is proof["accelerated"]
+    assert statuses(report)["kvm.device"] != "unknown"
+
+
+def test_check_mode_is_the_same(report):
+    again = check(NAME, {})
+    assert report["changed"] is again["changed"] is False
+    assert list(statuses(again).items()) == list(statuses(report).items())
+
+
+def test_the_numbers_are_those_of_the_machine(report):
+    facts = report["facts"]
+    assert facts["capacity"]["threads"] == os.sysconf("SC_NPROCESSORS_ONLN")
+    assert facts["memory"]["total"] == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    (disk,) = facts["capacity"]["disks"]
+    usage = shutil.disk_usage(disk["mount"])
+    assert disk["path"] == "/var/lib/libvirt/images" and disk["total"] == usage.total
+    assert abs(disk["free"] - usage.free) < 5 * GIB  # others write as well
+    lscpu = subprocess.run(["lscpu"], capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    flags = set(lscpu.split())
+    assert (facts["cpu"]["virtualization"] in ("vmx", "svm")) is bool(flags & {"vmx", "svm"})
+    assert (facts["platform"]["hypervisor"] != "none") is ("hypervisor" in flags)
+    assert facts["platform"]["kernel"] == os.uname().release
+
+
+@pytest.mark.parametrize(
+    ("subset", "beginnings"),
+    [
+        ("cpu", {"platform", "cpu"}),
+        ("kvm", {"kvm", "kernel"}),
+        ("iommu", {"iommu"}),
+        ("memory", {"capacity"}),
+        ("devices", {"device", "kernel"}),
+        ("cgroup", {"cgroup"}),
+        ("capacity", {"capacity"}),
+    ],
+)
+def test_gather_subset(subset, beginnings):
+    result = apply(NAME, {"gather_subset": [subset]})
+    assert {found["id"].split(".")[0] for found in result["checks"]} == beginnings
+    assert subset in result["facts"] and (result["kvm"]["stage"] == "skipped") is (subset != "kvm")
+
+
+def test_kvm_probe():
+    result = apply(NAME, {"kvm_probe": False, "gather_subset": ["kvm"]})
+    assert (result["kvm"]["stage"], result["kvm"]["usable"], result["usable"]["kvm"]) == ("skipped", None, None)
+    assert statuses(result)["kvm.proof"] == "unknown"
+
+
+def test_disk_paths_and_host_reserve(tmp_path):
+    path = str(tmp_path / "not" / "there" / "yet")
+    params = {"gather_subset": ["capacity"], "disk_paths": [path]}
+    plain = apply(NAME, params)
+    kept = apply(NAME, {**params, "host_reserve": {"memory": "1GiB", "vcpus": 1, "disk": "1GiB"}})
+    assert not os.path.exists(path)
+    assert plain["for_guests"]["memory"] - kept["for_guests"]["memory"] == GIB
+    assert plain["for_guests"]["vcpus"] - kept["for_guests"]["vcpus"] == 1
+    assert abs(plain["for_guests"]["disk"][path] - kept["for_guests"]["disk"][path] - GIB) < GIB // 2
+    greedy = apply(NAME, {**params, "host_reserve": {"memory": "1P", "vcpus": 100000, "disk": "1E"}})
+    assert set(statuses(greedy).values()) == {"fail"}
+    assert greedy["for_guests"] == {"memory": 0, "vcpus": 0, "disk": {path: 0}}
+
+
+@pytest.mark.parametrize(
+    ("name", "met", "unmet"),
+    [
+        ("min_memory", "64MiB", "1P"),
+        ("min_vcpus", 1, 100000),
+        ("min_disk", {"/var": "1M"}, {"/var": "1E"}),
+        ("controllers", ["memory"], ["vt-none"]),
+    ],
+)
+def test_requirements_and_fail_on(name, met, unmet):
+    base = {"gather_subset": [], "fail_on": "fail"}
+    (passed,) = apply(NAME, {**base, "requirements": {name: met}})["checks"]
+    assert (passed["id"], passed["status"]) == (f"requirement.{name}", "pass")
+    (reported,) = apply(NAME, {**base, "requirements": {name: unmet}, "fail_on": "never"})["checks"]
+    assert reported["status"] == "fail" and reported["remedy"]
+    for check_mode in (False, True):
+        assert f"requirement.{name} (" in refused(NAME, {**base, "requirements": {name: unmet}}, "requirements_not_met", check_mode)
+
+
+def test_requirements_of_kvm_follow_the_proof(report):
+    result = apply(NAME, {"gather_subset": [], "requirements": {"kvm": True, "nested": True}})
+    assert (statuses(result)["requirement.kvm"] == "pass") is bool(report["usable"]["kvm"])
+    assert (statuses(result)["requirement.nested"] == "pass") is bool(report["facts"]["kvm"]["nested"])
+
+
+def test_a_failed_task_names_everything_and_has_the_whole_report():
+    params = {"requirements": {"min_memory": "1P", "min_vcpus": 100000}, "fail_on": "fail"}
+    failed = run_module(NAME, params)
+    assert failed["failed"] and failed["code"] == "requirements_not_met" and failed["changed"] is False
+    failing = {identity for identity, status in statuses(failed).items() if status == "fail"}
+    assert {"requirement.min_memory", "requirement.min_vcpus"} <= failing
+    assert all(f"{identity} (" in failed["msg"] for identity in failing)
+    assert failed["facts"]["memory"]["total"] and failed["kvm"]["reason"] and "usable" in failed
+    stricter = run_module(NAME, {**params, "fail_on": "warn"})
+    troubled = {identity for identity, status in statuses(stricter).items() if status in ("fail", "warn")}
+    assert all(f"{identity} (" in stricter["msg"] for identity in troubled)
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"requirements": {"min_memory": "lots"}}, "invalid_size"),
+        ({"requirements": {"min_disk": {"images": "1G"}}}, "invalid_path"),
+        ({"requirements": {"min_disk": {"/images": "1 furlong"}}}, "invalid_size"),
+        ({"requirements": {"min_vcpus": -1}}, "invalid_count"),
+        ({"requirements": {"kvm": True}, "kvm_probe": False}, "conflicting_options"),
+        ({"host_reserve": {"memory": "-1"}}, "invalid_size"),
+        ({"host_reserve": {"vcpus": -1}}, "invalid_count"),
+        ({"host_reserve": {"disk": "half"}}, "invalid_size"),
+        ({"disk_paths": ["images"]}, "invalid_path"),
+    ],
+)
+def test_bad_input(params, code):
+    refused(NAME, params, code)
+
+
+def test_an_ordinary_user_gets_a_whole_report(report, tmp_path, monkeypatch):
+    """The same checks, and what this user cannot see is unknown with the reason."""
+    python = tmp_path / "python-as-nobody"
+    python.write_text(f'#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups {modules.TARGET_PYTHON} "$@"\n')
+    python.chmod(0o700)
+    monkeypatch.setattr(modules, "TARGET_PYTHON", str(python))
+    result = apply(NAME, {"requirements": {"kvm": True}})
+    assert result["facts"]["platform"]["unprivileged"] is True
+    assert list(statuses(result)) == [*statuses(report), "requirement.kvm"]
+    if result["kvm"]["errno"] == "EACCES":
+        assert statuses(result)["kvm.proof"] == statuses(result)["kvm.device"] == "unknown"
+        assert "become: true" in by_id(result)["kvm.proof"]["remedy"]
+        assert statuses(result)["requirement.kvm"] == "fail"
+    else:
+        assert result["kvm"]["stage"] == report["kvm"]["stage"]
+    assert result["facts"]["cpu"] == report["facts"]["cpu"]
+    assert result["facts"]["cgroup"] == report["facts"]["cgroup"]
+    assert result["facts"]["memory"]["total"] == report["facts"]["memory"]["total"]
+
+
+def test_a_hung_guest_costs_the_module_less_than_five_seconds():
+    """A whole module process, from the options to the result, whose guest never ends."""
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from ansible.module_utils import basic
+        from ansible_collections.virtops.linux.plugins.module_utils.engine.run import run_info
+        from ansible_collections.virtops.linux.plugins.module_utils.kvm.info import gather
+        from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import probe
+        from ansible_collections.virtops.linux.plugins.module_utils.kvm.spec import SPEC
+
+        def hanging(device, announce):
+            announce("run")
+            while True:
+                time.sleep(60)
+
+        basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
+        basic._ANSIBLE_PROFILE = "legacy"
+        run_info(SPEC, lambda host, params: gather(host, params, lambda device: probe(device, hanging)))
+        """
+    )
+    start = time.monotonic()
+    done = subprocess.run(
+        [modules.TARGET_PYTHON, "-c", script],
+        input='{"ANSIBLE_MODULE_ARGS": {}}',
+        env={**os.environ, "PYTHONPATH": modules._python_path()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert time.monotonic() - start < 5
+    result = json.loads(done.stdout)
+    assert (result["kvm"]["usable"], result["kvm"]["stage"]) == (None, "run")
+    assert statuses(result)["kvm.proof"] == "unknown" and statuses(result)["capacity.memory"] == "pass"
