@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Playbooks as their users run them, and what every task of them said."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List
+
+INVENTORY = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
+Task = Dict[str, Any]
+
+
+def play(playbook: str, *arguments: str) -> List[Task]:
+    """Run a playbook on this machine: a list of its tasks with their results. AssertionError with the output where it fails."""
+    with tempfile.TemporaryDirectory(prefix="vt-play.") as folder:
+        inventory, results = Path(folder) / "inventory", Path(folder) / "results"
+        inventory.write_text(INVENTORY)
+        results.touch()
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(inventory), "--diff", playbook, *arguments],
+            env={
+                **os.environ,
+                "ANSIBLE_COLLECTIONS_PATH": os.environ["VIRTOPS_COLLECTIONS"],
+                "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+                "ANSIBLE_CALLBACKS_ENABLED": "task_results",
+                "VIRTOPS_TASK_RESULTS": str(results),
+            },
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, f"{playbook} failed:\n{done.stdout}\n{done.stderr}"
+        return [json.loads(line) for line in results.read_text().splitlines()]
+
+
+def said(tasks: List[Task], action: str) -> List[Task]:
+    """The tasks of one module, by its full name."""
+    return [task for task in tasks if task["action"] == action]

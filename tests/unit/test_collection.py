@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What must stay in step across files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+
+
+def test_the_action_group_has_every_module():
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
+    assert runtime["action_groups"]["all"] == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_readme_has_every_module(module):
+    assert f"| `{module}` |" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_says_what_it_takes(role):
+    folder = ROOT / "roles" / role
+    options = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    defaults = yaml.safe_load((folder / "defaults/main.yml").read_text())
+    readme = (folder / "README.md").read_text()
+    assert set(defaults) <= set(options)
+    for name, option in options.items():
+        assert name.startswith(f"{role}_") and f"`{name}`" in readme, name
+        if "default" in option:
+            assert option["default"] == defaults[name], name
+
+
+def test_sanity_ignores_nothing():
+    for path in (ROOT / "tests/sanity").glob("ignore-*.txt"):
+        assert not path.read_text().strip(), f"{path} ignores something"
