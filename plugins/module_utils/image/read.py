@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An image as its file, its header and qemu-img show it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from typing import Optional, Tuple
+
+from ..engine import accounts
+from ..engine.errors import Failure, NotReady
+from ..engine.host import Host
+from . import qemu_img
+from .chain import dependents, follow
+from .files import Entry, beginning, explained, gate, leftovers, read_header
+from .header import is_qcow2
+from .locks import busy
+from .model import Base, Desired, Image, Observed
+
+
+def read(host: Host, desired: Desired) -> Observed:
+    entry = gate(host, desired.path)
+    return _to_keep(host, desired, entry) if desired.present else _to_remove(host, desired, entry)
+
+
+def _to_remove(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
+    """qemu-img is not needed to remove a file, nor need its contents be sound."""
+    path = desired.path
+    if entry is None:
+        return Observed(path, leftovers=leftovers(host, path))
+    format_ = "qcow2" if is_qcow2(beginning(host, path)) else "raw"
+    return Observed(
+        path,
+        image=_with_entry(Image(format=format_), entry),
+        busy=busy(host, path, entry),
+        dependents=dependents(host, path, entry.identity),
+        leftovers=leftovers(host, path),
+    )
+
+
+def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
+    path, directory = desired.path, os.path.dirname(desired.path)
+    if not host.is_dir(directory):
+        if host.exists(directory):
+            raise Failure(f"{path}: {directory} is not a directory; choose another path", "not_a_directory")
+        raise NotReady(f"{path}: the directory {directory} does not exist; create it first", "directory_missing")
+    qemu_img.tool(host)
+    image = None if entry is None else _image(host, path, entry)
+    new_owner, new_group = _new_file(host, directory)
+    return Observed(
+        path,
+        image=image,
+        base=_base(host, desired, new=image is None),
+        busy=busy(host, path, entry) if entry else None,
+        leftovers=leftovers(host, path),
+        owner=None if desired.owner is None else accounts.user_name(accounts.uid(desired.owner)),
+        group=None if desired.group is None else accounts.group_name(accounts.gid(desired.group)),
+        new_owner=new_owner,
+        new_group=new_group,
+        free=_free(host, directory),
+    )
+
+
+def _image(host: Host, path: str, entry: Entry) -> Image:
+    header = read_header(host, path, entry)[0]
+    backing_path = None
+    if header is not None and header.backing_file is not None:
+        backing_path = follow(host, path, header.backing_file, header.backing_format, Failure, stated=False).path
+    format_ = "raw" if header is None else "qcow2"
+    info = qemu_img.info(host, path, format_)
+    image = Image(
+        format=format_,
+        size=info.size,
+        backing_file=info.backing_file,
+        backing_format=info.backing_format,
+        backing_path=backing_path,
+        options=info.options,
+        encrypted=header is not None and header.encrypted,
+        corrupt=info.corrupt,
+        snapshots=0 if header is None else header.snapshots,
+    )
+    return _with_entry(image, entry)
+
+
+def _with_entry(image: Image, entry: Entry) -> Image:
+    return replace(
+        image,
+        owner=accounts.user_name(entry.uid),
+        group=accounts.group_name(entry.gid),
+        mode=f"{entry.mode:04o}",
+        actual_size=entry.allocated,
+        symlink=entry.symlink,
+    )
+
+
+def _base(host: Host, desired: Desired, new: bool) -> Optional[Base]:
+    """The backing file asked for. Its size is only looked up for a new image, which takes it over."""
+    if not desired.backing_file:
+        return None
+    base = follow(host, desired.path, desired.backing_file, desired.backing_format, NotReady, stated=True)
+    size = qemu_img.info(host, base.path, base.format).size if new else None
+    return replace(base, size=size)
+
+
+def _new_file(host: Host, directory: str) -> Tuple[str, str]:
+    """Owner and group of a file that this process makes there."""
+    with explained("look at it", directory):
+        found = os.stat(host.path(directory))
+    gid = found.st_gid if found.st_mode & stat.S_ISGID else os.getegid()
+    return accounts.user_name(os.geteuid()), accounts.group_name(gid)
+
+
+def _free(host: Host, directory: str) -> int:
+    with explained("look at it", directory):
+        found = os.statvfs(host.path(directory))
+    return (found.f_bavail if os.geteuid() else found.f_bfree) * found.f_frsize

@@ -1,0 +1,483 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure, NotReady
+from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Result
+from ansible_collections.virtops.linux.plugins.module_utils.image import files, locks
+from ansible_collections.virtops.linux.plugins.module_utils.image import plan as p
+from ansible_collections.virtops.linux.plugins.module_utils.image.apply import apply, create_command
+from ansible_collections.virtops.linux.plugins.module_utils.image.model import (
+    SPEC,
+    Base,
+    Busy,
+    Desired,
+    Image,
+    Observed,
+    User,
+    from_params,
+    is_plain,
+    resolve,
+)
+from ansible_collections.virtops.linux.plugins.module_utils.image.options import DEFAULTS, Options, check_size, largest
+from ansible_collections.virtops.linux.plugins.module_utils.image.qemu_img import Info, explain, parse_info
+from ansible_collections.virtops.linux.plugins.module_utils.image.read import read
+from support.hosts import FakeHost, converged
+
+DATA = Path(__file__).parent / "data"
+MIB = 1024**2
+GIB = 1024**3
+PATH = "/images/disk.qcow2"
+IMAGE = Image("qcow2", GIB, options=DEFAULTS, owner="root", group="root", mode="0600")
+THERE = Observed(PATH, IMAGE, new_owner="root", new_group="root")
+NONE = Observed(PATH, new_owner="root", new_group="disk", free=100 * GIB)
+READ = ["prlimit", "--as=1073741824", "--cpu=30", "--", "qemu-img", "info", "--force-share", "-f"]
+CHANGE = ["prlimit", "--as=8589934592", "--cpu=600", "--", "qemu-img"]
+
+
+def params(**given):
+    options = {name: option.get("default") for name, option in SPEC["argument_spec"].items()}
+    return {**options, "path": PATH, **given}
+
+
+def info(name):
+    return (DATA / f"qemu-img-7.2-info-{name}.json").read_text()
+
+
+def header(name):
+    return bytes.fromhex((DATA / f"qemu-img-7.2-header-{name}.hex").read_text()).ljust(MIB, b"\0")
+
+
+def refusal(action, code):
+    with pytest.raises(Failure) as caught:
+        action()
+    assert caught.value.code == code, caught.value.message
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+# Options
+
+
+def test_options_become_a_wish():
+    desired = from_params(params(path="//images/./disk.qcow2", size="1000", cluster_size="4K", mode="640", backing_file=""))
+    assert desired == Desired(PATH, size=1024, backing_file="", options=Options(cluster_size=4096), mode="0640")
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"path": "disk.qcow2"}, "invalid_path"),
+        ({"path": "json:{}"}, "invalid_path"),
+        ({"path": "nbd://host/x"}, "invalid_path"),
+        ({"path": "/images/../etc/shadow"}, "invalid_path"),
+        ({"path": "/images/"}, "invalid_path"),
+        ({"path": "/images/a\nb"}, "invalid_path"),
+        ({"path": "/images/" + "x" * 242}, "invalid_path"),
+        ({"size": "0"}, "invalid_size"),
+        ({"size": "-1"}, "invalid_size"),
+        ({"size": "1 parsec"}, "invalid_size"),
+        ({"size": "8E"}, "invalid_size"),
+        ({"cluster_size": "256"}, "invalid_cluster_size"),
+        ({"cluster_size": "4M"}, "invalid_cluster_size"),
+        ({"cluster_size": "5000"}, "invalid_cluster_size"),
+        ({"cluster_size": "0"}, "invalid_cluster_size"),
+        ({"mode": 420}, "invalid_mode"),
+        ({"owner": ""}, "invalid_owner"),
+        ({"owner": "4294967295"}, "invalid_owner"),
+        ({"owner": "\u00b2"}, "invalid_owner"),
+        ({"group": "a\0b"}, "invalid_group"),
+        ({"mode": "rw"}, "invalid_mode"),
+        ({"mode": "4755"}, "invalid_mode"),
+        ({"backing_file": "disk.qcow2"}, "backing_loop"),
+        ({"backing_file": "/images/sub/../disk.qcow2"}, "backing_loop"),
+        ({"backing_file": 'json:{"driver": "nbd"}'}, "unsafe_backing_file"),
+        ({"backing_file": "nbd://host/x"}, "unsafe_backing_file"),
+        ({"backing_file": "fat:rw:/etc"}, "unsafe_backing_file"),
+        ({"backing_file": "/" + "x" * 1023}, "invalid_path"),
+        ({"backing_file": "", "backing_format": "raw"}, "invalid_option_combination"),
+        ({"format": "raw", "cluster_size": "64K"}, "invalid_option_combination"),
+        ({"format": "raw", "lazy_refcounts": False}, "invalid_option_combination"),
+        ({"format": "raw", "backing_file": "base"}, "invalid_option_combination"),
+        ({"format": "raw", "preallocation": "metadata"}, "invalid_option_combination"),
+        ({"compat": "0.10", "lazy_refcounts": True}, "invalid_option_combination"),
+        ({"compat": "0.10", "extended_l2": True}, "invalid_option_combination"),
+        ({"compat": "0.10", "compression_type": "zstd"}, "invalid_option_combination"),
+        ({"compat": "0.10", "refcount_bits": 8}, "invalid_option_combination"),
+        ({"extended_l2": True, "cluster_size": "8K"}, "invalid_option_combination"),
+        ({"backing_file": "base", "preallocation": "full"}, "invalid_option_combination"),
+    ],
+)
+def test_bad_options(given, code):
+    refusal(lambda: from_params(params(**given)), code)
+
+
+def test_combinations_that_are_fine():
+    for given in (
+        {"compat": "0.10", "lazy_refcounts": False, "extended_l2": False, "compression_type": "zlib", "refcount_bits": 16},
+        {"format": "raw", "preallocation": "full"},
+        {"backing_file": "base", "preallocation": "off"},
+        {"backing_file": "base", "preallocation": "metadata", "extended_l2": True},
+        {"backing_file": "/dir/a:b,c"},
+    ):
+        assert from_params(params(**given)).present
+
+
+def test_absent_looks_at_nothing_else():
+    assert from_params(params(state="absent", size="nonsense", mode=1)) == Desired(PATH, present=False)
+
+
+def test_names_that_qemu_takes_for_paths():
+    assert all(map(is_plain, ("/a:b", "base.qcow2", "../base.qcow2", "dir/a:b")))
+    assert not any(map(is_plain, ("json:{}", "nbd://h/x", "a:b", "file:/x", ":")))
+    assert resolve("/images/top.qcow2", "../bases/b.qcow2") == "/images/../bases/b.qcow2"
+    assert resolve("/images/top.qcow2", "/b.qcow2") == "/b.qcow2"
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [  # where qemu-img 7.2 begins to refuse
+        (Options(cluster_size=512), 128 * GIB),
+        (Options(cluster_size=4096), 8 * 1024 * GIB),
+        (DEFAULTS, 2 * 1024**2 * GIB),
+        (replace(DEFAULTS, extended_l2=True), 1024**2 * GIB),
+    ],
+)
+def test_the_cluster_size_limits_the_size(options, limit):
+    assert largest(options, raw=False) == limit
+    check_size(PATH, limit, options, raw=False)
+    refusal(lambda: check_size(PATH, limit + 512, options, raw=False), "invalid_size")
+
+
+# Planning
+
+
+def test_a_new_image_with_every_default():
+    plan = converged(p.plan, NONE, Desired(PATH, size=GIB))
+    assert plan.actions == (p.CreateImage(PATH, "qcow2", GIB, None, None, DEFAULTS.given(), None, "root", "disk", "0600"),)
+    assert p.view(plan.after, Desired(PATH))["cluster_size"] == 65536
+
+
+def test_a_new_raw_image_has_no_options():
+    plan = converged(p.plan, NONE, Desired(PATH, size=GIB, format="raw", preallocation="full"))
+    assert plan.actions[0].options == {}
+    assert set(p.view(plan.after, Desired(PATH))) == {"path", "state", "format", "size", "human_size", "owner", "group", "mode"}
+
+
+def test_an_overlay_takes_size_and_format_of_its_backing_file():
+    observed = replace(NONE, base=Base("/images/base", "raw", 3 * GIB))
+    plan = converged(p.plan, observed, Desired(PATH, backing_file="base"))
+    (create,) = plan.actions
+    assert (create.size, create.backing_file, create.backing_format) == (3 * GIB, "base", "raw")
+    assert converged(p.plan, observed, Desired(PATH, backing_file="base", size=4 * GIB)).actions[0].size == 4 * GIB
+    refusal(lambda: p.plan(observed, Desired(PATH, backing_file="base", size=GIB)), "size_below_backing_file")
+
+
+def test_a_prediction_where_the_backing_file_is_not_there_yet():
+    desired = Desired(PATH, backing_file="base", owner="web", mode="0640")
+    plan = converged(p.plan, p.nothing(desired), desired)
+    assert plan.actions == (p.CreateImage(PATH, "qcow2", None, "base", None, DEFAULTS.given(), None, "web", None, "0640"),)
+    assert "size" not in plan.actions[0].describe()
+
+
+@pytest.mark.parametrize(
+    ("observed", "desired", "code"),
+    [
+        (NONE, Desired(PATH), "size_required"),
+        (NONE, Desired(PATH, size=GIB, backing_format="raw"), "invalid_option_combination"),
+        (NONE, Desired(PATH, size=256 * GIB, options=Options(cluster_size=512)), "invalid_size"),
+        (replace(NONE, free=GIB - 1), Desired(PATH, size=GIB, preallocation="falloc"), "no_space"),
+        (replace(NONE, base=Base("/b", "raw", GIB, Busy("/b"))), Desired(PATH, backing_file="/b"), "image_in_use"),
+        (THERE, Desired(PATH, size=GIB - 512), "shrink_refused"),
+        (THERE, Desired(PATH, size=2**62), "invalid_size"),
+        (THERE, Desired(PATH, format="raw"), "cannot_change_in_place"),
+        (THERE, Desired(PATH, options=Options(cluster_size=4096)), "cannot_change_in_place"),
+        (THERE, Desired(PATH, options=Options(refcount_bits=8)), "cannot_change_in_place"),
+        (THERE, Desired(PATH, options=Options(extended_l2=True)), "cannot_change_in_place"),
+        (THERE, Desired(PATH, options=Options(compression_type="zstd")), "cannot_change_in_place"),
+        (replace(THERE, base=Base("/b", "raw")), Desired(PATH, backing_file="/b"), "cannot_change_in_place"),
+        (replace(THERE, image=replace(IMAGE, backing_file="b")), Desired(PATH, backing_file=""), "cannot_change_in_place"),
+        (THERE, Desired(PATH, backing_format="raw"), "cannot_change_in_place"),
+        (replace(THERE, image=Image("raw", GIB)), Desired(PATH, options=Options(compat="1.1")), "cannot_change_in_place"),
+        (replace(THERE, image=Image("raw", GIB)), Desired(PATH, size=2 * GIB), "format_required"),
+        (replace(THERE, busy=Busy(PATH)), Desired(PATH, size=2 * GIB), "image_in_use"),
+        (replace(THERE, busy=Busy(PATH)), Desired(PATH, options=Options(lazy_refcounts=True)), "image_in_use"),
+        (replace(THERE, image=replace(IMAGE, encrypted=True)), Desired(PATH, size=2 * GIB), "image_encrypted"),
+        (replace(THERE, image=replace(IMAGE, corrupt=True)), Desired(PATH, size=2 * GIB), "image_corrupt"),
+        (
+            replace(THERE, image=replace(IMAGE, snapshots=1, options=replace(DEFAULTS, compat="0.10"))),
+            Desired(PATH, size=2 * GIB),
+            "image_has_snapshots",
+        ),
+        (
+            replace(THERE, image=replace(IMAGE, options=replace(DEFAULTS, compat="0.10"))),
+            Desired(PATH, options=Options(lazy_refcounts=True)),
+            "invalid_option_combination",
+        ),
+        (
+            replace(THERE, image=replace(IMAGE, options=replace(DEFAULTS, compression_type="zstd"))),
+            Desired(PATH, options=Options(compat="0.10")),
+            "cannot_change_in_place",
+        ),
+        (replace(THERE, busy=Busy(PATH)), Desired(PATH, present=False), "image_in_use"),
+        (replace(THERE, busy=Busy(PATH)), Desired(PATH, present=False, force=True), "image_in_use"),
+        (replace(THERE, dependents=("/images/top",)), Desired(PATH, present=False), "image_has_dependents"),
+        (replace(THERE, image=replace(IMAGE, symlink=True)), Desired(PATH, present=False), "not_a_regular_file"),
+    ],
+)
+def test_refused(observed, desired, code):
+    refusal(lambda: p.plan(observed, desired), code)
+
+
+def test_the_sentences_say_both_values():
+    message = refusal(lambda: p.plan(THERE, Desired(PATH, options=Options(cluster_size=4096))), "cannot_change_in_place")
+    assert "cluster_size is 65536 and cannot be changed to 4096" in message
+    message = refusal(lambda: p.plan(THERE, Desired(PATH, size=GIB // 2)), "shrink_refused")
+    assert "1 GiB (1073741824 bytes)" in message and "512 MiB (536870912 bytes)" in message
+    holder = Busy(PATH, (User(7, "qemu-system-x86_64", "web1"), User(9, "qemu-nbd")))
+    message = refusal(lambda: p.plan(replace(THERE, busy=holder), Desired(PATH, present=False)), "image_in_use")
+    assert "the guest web1 (process 7, qemu-system-x86_64), the process 9 (qemu-nbd)" in message
+
+
+def test_everything_at_once_in_order():
+    desired = Desired(PATH, size=2 * GIB, options=Options(lazy_refcounts=True), owner="u", group="g", mode="0644")
+    observed = replace(THERE, owner="u", group="g", leftovers=("/images/.disk.qcow2.aaaaaaaa.tmp",))
+    assert converged(p.plan, observed, desired).actions == (
+        p.RemoveLeftovers(PATH, ("/images/.disk.qcow2.aaaaaaaa.tmp",)),
+        p.AmendImage(PATH, {"lazy_refcounts": True}),
+        p.GrowImage(PATH, "qcow2", GIB, 2 * GIB),
+        p.SetOwner(PATH, "u", "g"),
+        p.SetMode(PATH, "0644"),
+    )
+
+
+def test_going_back_to_the_old_format_switches_lazy_refcounts_off():
+    observed = replace(THERE, image=replace(IMAGE, options=replace(DEFAULTS, lazy_refcounts=True)))
+    plan = converged(p.plan, observed, Desired(PATH, options=Options(compat="0.10")))
+    assert plan.after.image.options == replace(DEFAULTS, compat="0.10", lazy_refcounts=False)
+
+
+def test_what_is_in_use_may_stay_as_it_is_and_change_its_mode():
+    observed = replace(THERE, busy=Busy(PATH))
+    assert converged(p.plan, observed, Desired(PATH, size=GIB)).actions == ()
+    assert converged(p.plan, observed, Desired(PATH, mode="0640")).actions == (p.SetMode(PATH, "0640"),)
+
+
+def test_two_spellings_of_one_backing_file_are_the_same():
+    observed = replace(THERE, image=replace(IMAGE, backing_file="base", backing_path="/images/base"), base=Base("/images/base", "qcow2"))
+    assert converged(p.plan, observed, Desired(PATH, backing_file="/images/base")).actions == ()
+
+
+def test_absent():
+    assert converged(p.plan, THERE, Desired(PATH, present=False)).actions == (p.RemoveImage(PATH),)
+    assert converged(p.plan, NONE, Desired(PATH, present=False)).actions == ()
+    assert converged(p.plan, replace(THERE, dependents=("/x",)), Desired(PATH, present=False, force=True)).actions == (p.RemoveImage(PATH),)
+
+
+# Reading
+
+
+def test_the_answers_of_qemu_img():
+    assert parse_info(info("over"), PATH) == Info(10 * MIB, "base.qcow2", "qcow2", Options(4096, "1.1", True, 16, False, "zlib"), corrupt=False)
+    assert parse_info(info("old"), PATH).options == Options(65536, "0.10", False, 16, False, "zlib")
+    assert parse_info(info("disk"), PATH) == Info(MIB, None, None, Options(), corrupt=False)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "qcow2", "virtual-size": 1}', '{"format": "raw", "virtual-size": null}'])
+def test_an_answer_of_another_form(text):
+    refusal(lambda: parse_info(text, PATH), "image_unreadable")
+
+
+@pytest.mark.parametrize(
+    ("stderr", "code"),
+    [
+        ("qemu-img: x: Could not write zeros for preallocation: No space left on device\n", "no_space"),
+        ("qemu-img: Could not open 'x': Failed to get \"write\" lock\nIs another process using the image [x]?\n", "image_in_use"),
+        ("qemu-img: x: Could not resize file: File too large\n", "file_too_large"),
+        ("qemu-img: x: something else\n", "qemu_img_failed"),
+    ],
+)
+def test_what_qemu_img_complains_of(stderr, code):
+    failure = explain(PATH, "created", Result(1, "", stderr))
+    assert failure.code == code and PATH in failure.message and "\n" not in failure.message
+
+
+@pytest.fixture
+def host(tmp_path):
+    host = FakeHost(tmp_path, {"/images/base.qcow2": ""})
+    Path(host.path("/images/base.qcow2")).write_bytes(header("over")[:8] + bytes(12) + header("over")[20:])  # no backing file
+    return host
+
+
+def test_an_overlay_is_read_without_its_format_being_guessed(host):
+    Path(host.path(PATH)).write_bytes(header("over"))
+    Path(host.path(PATH)).chmod(0o640)
+    host.script = [([*READ, "qcow2", "--output=json", PATH], Result(0, info("over"), ""))]
+    observed = read(host, Desired(PATH))
+    assert host.exhausted()
+    image = observed.image
+    assert (image.format, image.size, image.backing_file, image.backing_path) == ("qcow2", 10 * MIB, "base.qcow2", "/images/base.qcow2")
+    assert (image.mode, image.options.lazy_refcounts, image.symlink, observed.busy) == ("0640", True, False, None)
+
+
+def test_the_backing_file_of_a_new_image_gives_its_size(host):
+    host.script = [([*READ, "qcow2", "--output=json", "/images/base.qcow2"], Result(0, info("over"), ""))]
+    observed = read(host, Desired(PATH, backing_file="base.qcow2"))
+    assert observed.image is None
+    assert observed.base == Base("/images/base.qcow2", "qcow2", 10 * MIB)
+
+
+def test_what_is_missing_may_be_coming(host):
+    with pytest.raises(NotReady, match=r"/none does not exist") as caught:
+        read(host, Desired("/none/disk.qcow2", size=1024))
+    assert caught.value.code == "directory_missing"
+    with pytest.raises(NotReady, match=r"/images/other does not exist") as caught:
+        read(host, Desired(PATH, backing_file="other"))
+    assert caught.value.code == "backing_missing"
+
+
+def test_without_qemu_img_the_package_is_named(host, monkeypatch):
+    monkeypatch.setattr(host, "which", lambda name: None)
+    with pytest.raises(NotReady, match="qemu-utils") as caught:
+        read(host, Desired(PATH))
+    assert caught.value.code == "tool_missing"
+
+
+def test_absent_needs_no_qemu_img_and_no_sound_image(host):
+    Path(host.path(PATH)).write_bytes(b"QFI\xfbbroken")
+    observed = read(host, Desired(PATH, present=False))
+    assert (observed.image.format, observed.dependents) == ("qcow2", ())
+
+
+def test_dependents_are_the_overlays_beside_it(host):
+    Path(host.path("/images/top.qcow2")).write_bytes(header("over"))
+    Path(host.path("/images/broken.qcow2")).write_bytes(header("over")[:50])
+    os.mkfifo(host.path("/images/pipe"))
+    observed = read(host, Desired("/images/base.qcow2", present=False))
+    assert observed.dependents == ("/images/top.qcow2",)
+
+
+def test_leftovers_are_those_of_this_image_alone(tmp_path):
+    ours = ["/d/.disk.abcd_123.tmp", "/d/.disk.zzzzzzzz.tmp"]
+    others = ["/d/.disk.qcow2.abcd_123.tmp", "/d/.disk.short.tmp", "/d/disk", "/d/.disk.abcd_123.tmpx", "/d/x.disk.abcd_123.tmp"]
+    assert list(files.leftovers(FakeHost(tmp_path, dict.fromkeys(ours + others, "")), "/d/disk")) == ours
+
+
+def test_a_lock_of_qemu_and_its_holder(tmp_path):
+    host = FakeHost(
+        tmp_path, {PATH: "x", "/proc/4711/cmdline": "/usr/bin/qemu-system-x86_64\0-name\0guest=web1,debug-threads=on\0", "/proc/12/cmdline": "sh\0"}
+    )
+    for pid, target in (("4711", PATH), ("12", "/proc/12/cmdline")):
+        Path(host.path(f"/proc/{pid}/fd")).mkdir()
+        os.symlink(host.path(target), host.path(f"/proc/{pid}/fd/9"))
+    entry = files.gate(host, PATH)
+    assert locks.busy(host, PATH, entry) is None
+    with open(host.path(PATH), "r+b") as holder:
+        fcntl.fcntl(holder, 37, struct.pack("@hhqqi4x", fcntl.F_RDLCK, 0, 100, 1, 0))  # F_OFD_SETLK: consistent read
+        assert locks.busy(host, PATH, entry) == Busy(PATH, (User(4711, "qemu-system-x86_64", "web1"),))
+        assert locks.busy_writing(host, PATH, entry) is None
+        fcntl.fcntl(holder, 37, struct.pack("@hhqqi4x", fcntl.F_RDLCK, 0, 101, 1, 0))  # write
+        assert locks.busy_writing(host, PATH, entry) == Busy(PATH, (User(4711, "qemu-system-x86_64", "web1"),))
+    assert locks.busy(host, PATH, entry) is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["qemu", "-name", "guest=web1,debug-threads=on"], "web1"),
+        (["qemu", "-name", "web1"], "web1"),
+        (["qemu", "-name", "debug-threads=on,guest=a,,b"], "a,b"),
+        (["qemu", "-m", "1G"], None),
+        (["qemu", "-name"], None),
+        ([], None),
+    ],
+)
+def test_the_guest_of_a_command_line(argv, name):
+    assert locks.guest_name(argv) == name
+
+
+# Applying
+
+DONE = Result(0, "", "")
+
+
+class Making(FakeHost):
+    """A host whose qemu-img create writes what it is told to, and remembers how it was called."""
+
+    def __init__(self, tmp_path, result=DONE):
+        super().__init__(tmp_path, {"/images/other": ""})
+        self.result = result
+
+    def run(self, argv, stdin=None, timeout=None, check=True):
+        self.argv = argv
+        if not self.result.rc:
+            Path(self.path(argv[-2])).write_text("made")
+        return self.result
+
+
+CREATE = p.CreateImage(PATH, "qcow2", GIB, "base", "raw", DEFAULTS.given(), None, "root", "root", "0640")
+
+
+def test_a_new_image_gets_its_name_when_it_is_complete(tmp_path):
+    host = Making(tmp_path)
+    apply(host, replace(CREATE, owner=str(os.geteuid()), group=str(os.getegid())))
+    assert host.text(PATH) == "made"
+    assert os.stat(host.path(PATH)).st_mode & 0o7777 == 0o640
+    assert host.list("/images") == ["disk.qcow2", "other"]
+    assert files.leftovers(host, PATH) == () and host.argv[-2].startswith("/images/.disk.qcow2.")
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    host = Making(tmp_path, Result(1, "", "qemu-img: No space left on device\n"))
+    refusal(lambda: apply(host, CREATE), "no_space")
+    assert host.list("/images") == ["other"]
+
+
+def test_another_file_is_never_replaced(tmp_path):
+    host = Making(tmp_path)
+    Path(host.path(PATH)).write_text("precious")
+    refusal(lambda: apply(host, replace(CREATE, owner=str(os.geteuid()), group=str(os.getegid()))), "already_exists")
+    assert host.text(PATH) == "precious"
+    assert host.list("/images") == ["disk.qcow2", "other"]
+
+
+def test_the_command_that_creates():
+    assert create_command("qemu-img", CREATE, "/t") == [
+        *("qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", "base", "-F", "raw", "-o"),
+        "cluster_size=65536,compat=1.1,lazy_refcounts=off,refcount_bits=16",
+        *("/t", str(GIB)),
+    ]
+    raw = p.CreateImage(PATH, "raw", 512, None, None, {}, "falloc", "root", "root", "0600")
+    assert create_command("qemu-img", raw, "/t") == ["qemu-img", "create", "-q", "-f", "raw", "-o", "preallocation=falloc", "/t", "512"]
+    extended = replace(CREATE, backing_file=None, options={"extended_l2": True, "compression_type": "zstd"})
+    assert create_command("qemu-img", extended, "/t")[5:7] == ["-o", "extended_l2=on,compression_type=zstd"]
+
+
+def test_a_new_image_does_not_outlive_an_interrupted_run_as_a_process(tmp_path):
+    host = Making(tmp_path)
+    apply(host, replace(CREATE, owner=str(os.geteuid()), group=str(os.getegid())))
+    assert host.argv[:5] == ["setpriv", "--pdeathsig", "KILL", "qemu-img", "create"]
+
+
+def test_changes_run_under_limits(tmp_path):
+    host = FakeHost(
+        tmp_path,
+        {PATH: ""},
+        [
+            ([*CHANGE, "amend", "-q", "-f", "qcow2", "-o", "compat=1.1,lazy_refcounts=on", PATH], Result(0, "", "")),
+            ([*CHANGE, "resize", "-q", "-f", "raw", PATH, "1024"], Result(0, "", "")),
+        ],
+    )
+    apply(host, p.AmendImage(PATH, {"compat": "1.1", "lazy_refcounts": True}))
+    apply(host, p.GrowImage(PATH, "raw", 512, 1024))
+    apply(host, p.SetMode(PATH, "0604"))
+    assert host.exhausted() and os.stat(host.path(PATH)).st_mode & 0o7777 == 0o604
+    apply(host, p.RemoveImage(PATH))
+    assert host.list("/images") == []
