@@ -7,6 +7,7 @@ The module runs as a process of its own under the distribution's Python, which h
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -25,12 +26,11 @@ Result = Dict[str, Any]
 
 def _python_path() -> str:
     """The collection, and of the controller's packages ansible alone: a target has nothing else either."""
-    only_ansible = _COLLECTIONS / "only-ansible"
+    source = Path(ansible.__file__).parent
+    only_ansible = _COLLECTIONS / f"only-ansible-{hashlib.sha256(str(source).encode()).hexdigest()[:12]}"
     only_ansible.mkdir(exist_ok=True)
     link = only_ansible / "ansible"
-    source = Path(ansible.__file__).parent
-    if not link.is_symlink() or link.resolve() != source.resolve():
-        link.unlink(missing_ok=True)
+    if not link.is_symlink():
         link.symlink_to(source)
     return f"{only_ansible}:{_COLLECTIONS}"
 

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps that change bridges."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any, List, Sequence
+
+from ..engine.errors import Failure
+from ..engine.host import Host
+from ..engine.plan import Action
+from . import plan
+from .fields import bridge_field, port_field
+from .read import PACKAGE
+
+
+def apply(host: Host, action: Action) -> None:
+    """One ip command an action, so that a refusal of the kernel's names its step."""
+    argv = [host.require("ip", PACKAGE), *command(action)]
+    result = host.run(argv, check=False)
+    if result.rc:
+        if "not supported" in result.stderr and isinstance(action, plan.CreateBridge) and "vlan_filtering" in action.options:
+            raise Failure(
+                f"{action.target}: this kernel was built without VLAN filtering; leave the vlan options out, or boot another kernel",
+                "unsupported_by_kernel",
+                argv=argv,
+                stderr=result.stderr,
+            )
+        denied = "not permitted" in result.stderr
+        way_out = "run the task with become: true" if denied else "its own message may be in the kernel log (dmesg)"
+        raise Failure(
+            f"{action.target}: the kernel refused to {action.kind.replace('_', ' ')}: {result.complaint}; {way_out}",
+            "permission_denied" if denied else "refused_by_kernel",
+            argv=argv,
+            stderr=result.stderr,
+        )
+
+
+@singledispatch
+def command(action: Any) -> Sequence[str]:
+    """The words that ip takes for an action."""
+    raise TypeError(action)
+
+
+@command.register
+def _create(action: plan.CreateBridge) -> Sequence[str]:
+    words: List[str] = ["link", "add", "name", action.target]
+    if action.mac_address is not None:
+        words += ["address", action.mac_address]
+    words += ["type", plan.BRIDGE]
+    for name, value in action.options.items():
+        field = bridge_field(name)
+        words += [field.key, field.write(value)]
+    return words
+
+
+@command.register
+def _delete(action: plan.DeleteBridge) -> Sequence[str]:
+    return ["link", "delete", "dev", action.target]
+
+
+@command.register
+def _set_option(action: plan.SetBridgeOption) -> Sequence[str]:
+    field = bridge_field(action.option)
+    return ["link", "set", "dev", action.target, "type", plan.BRIDGE, field.key, field.write(action.value)]
+
+
+@command.register
+def _set_mac(action: plan.SetMacAddress) -> Sequence[str]:
+    return ["link", "set", "dev", action.target, "address", action.mac_address]
+
+
+@command.register
+def _set_mtu(action: plan.SetMtu) -> Sequence[str]:
+    return ["link", "set", "dev", action.target, "mtu", str(action.mtu)]
+
+
+@command.register
+def _add_port(action: plan.AddPort) -> Sequence[str]:
+    return ["link", "set", "dev", action.port, "master", action.target]
+
+
+@command.register
+def _remove_port(action: plan.RemovePort) -> Sequence[str]:
+    return ["link", "set", "dev", action.port, "nomaster"]
+
+
+@command.register
+def _set_port_option(action: plan.SetPortOption) -> Sequence[str]:
+    field = port_field(action.option)
+    value = ("on" if action.value else "off") if field.form == "flag" else field.write(action.value)
+    return ["link", "set", "dev", action.target, "type", "bridge_slave", field.key, value]
+
+
+@command.register
+def _add_address(action: plan.AddAddress) -> Sequence[str]:
+    # replace, not add: the address may be there with a lifetime, or may have come back by itself (promote_secondaries).
+    return ["address", "replace", action.address, "dev", action.target]
+
+
+@command.register
+def _remove_address(action: plan.RemoveAddress) -> Sequence[str]:
+    return ["address", "delete", action.address, "dev", action.target]
+
+
+@command.register
+def _bring_up(action: plan.BringUp) -> Sequence[str]:
+    return ["link", "set", "dev", action.target, "up"]

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bridges: what is wanted of one, and what is there."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..engine.errors import Failure
+from .fields import BRIDGE_FIELDS, PORT_FIELDS, Value, parsed
+
+INHERIT = "inherit"
+
+SPEC: Dict[str, Any] = {
+    "argument_spec": {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "mac_address": {"type": "str"},
+        "mtu": {"type": "int"},
+        "addresses": {"type": "list", "elements": "str"},
+        "ports": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"type": "str", "required": True}, **{item.name: item.spec() for item in PORT_FIELDS}},
+        },
+        "purge_ports": {"type": "bool", "default": False},
+        **{item.name: item.spec() for item in BRIDGE_FIELDS},
+        "force": {"type": "bool", "default": False},
+    },
+}
+
+# Source: dev_valid_name() in net/core/dev.c; IFNAMSIZ is 16 with the closing zero.
+_NAME = re.compile(r"[^\s/:\x00]{1,15}")
+_MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}")
+_LOWEST_MTU, _HIGHEST_MTU = 68, 65535
+
+
+@dataclass(frozen=True)
+class WantedPort:
+    """A port that is to be in the bridge. options: only what the user said."""
+
+    name: str
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Desired:
+    """options: of the bridge, only what the user said. ports, addresses: None leaves alone, () empties.
+
+    purge: ports that are not listed are released.
+    """
+
+    name: str
+    present: bool = True
+    options: Mapping[str, Value] = field(default_factory=dict)
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
+    ports: Optional[Tuple[WantedPort, ...]] = None
+    purge: bool = False
+    addresses: Optional[Tuple[str, ...]] = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network interface that is asked to become a port.
+
+    name: its real name, where the user gave an alternative one. kind: bridge, tun, veth, ...; empty for hardware.
+    master: the bridge or bond that it belongs to. default_route, carries_session: the host is reached through it.
+    """
+
+    name: str
+    mac: Optional[str] = None
+    mtu: int = 1500
+    kind: str = ""
+    master: Optional[str] = None
+    up: bool = False
+    loopback: bool = False
+    ethernet: bool = True
+    wireless: bool = False
+    default_route: bool = False
+    carries_session: bool = False
+    addresses: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of the bridge."""
+
+    name: str
+    kind: str = ""
+    mtu: int = 1500
+    up: bool = True
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def of_guest(self) -> bool:
+        """Tap devices belong to a running guest: its hypervisor put them here and takes them away."""
+        return self.kind == "tun"
+
+
+@dataclass(frozen=True)
+class Address:
+    """automatic: the kernel's own (link-local), never taken away unasked. secondary: goes when its primary goes."""
+
+    cidr: str
+    automatic: bool = False
+    secondary: bool = False
+
+
+@dataclass(frozen=True)
+class Observed:
+    """kind: what the link of this name is; None where there is none. mac_fixed: whether it stays when ports change.
+
+    links: what was asked for as a port → the interface. addresses: without those that have a lifetime (DHCP, router
+    advertisements), which their own client keeps. default_route: whether the host is reached through the bridge.
+    elsewhere: the addresses of the host's other interfaces, as (interface, address with prefix).
+    """
+
+    name: str
+    kind: Optional[str] = None
+    up: bool = False
+    mac: Optional[str] = None
+    mac_fixed: bool = False
+    mtu: int = 1500
+    options: Mapping[str, Value] = field(default_factory=dict)
+    ports: Tuple[Port, ...] = ()
+    addresses: Tuple[Address, ...] = ()
+    links: Mapping[str, Link] = field(default_factory=dict)
+    default_route: bool = False
+    elsewhere: Tuple[Tuple[str, str], ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        return self.kind is not None
+
+
+def from_params(params: Mapping[str, Any]) -> Desired:
+    ports = _ports(params["ports"])
+    if params["purge_ports"] and ports is None:
+        raise Failure("purge_ports: says nothing without ports; list the ports that stay, or ports: [] for none", "missing_ports")
+    mac = None if params["mac_address"] is None else _mac(params["mac_address"])
+    if mac == INHERIT and not ports:
+        raise Failure("mac_address: inherit takes the address of the first port; list it in ports", "missing_ports")
+    mtu = params["mtu"]
+    if mtu is not None and not _LOWEST_MTU <= mtu <= _HIGHEST_MTU:
+        raise Failure(f"mtu: {mtu} is out of range; the kernel takes {_LOWEST_MTU} to {_HIGHEST_MTU} for a bridge", "out_of_range")
+    return Desired(
+        _name(params["name"], "name"),
+        present=params["state"] == "present",
+        options=parsed(BRIDGE_FIELDS, params),
+        mac=mac,
+        mtu=mtu,
+        ports=ports,
+        purge=params["purge_ports"] or ports == (),
+        addresses=None if params["addresses"] is None else tuple(dict.fromkeys(_address(text) for text in params["addresses"])),
+        force=params["force"],
+    )
+
+
+def _name(text: str, what: str) -> str:
+    if not _NAME.fullmatch(text) or text in (".", ".."):
+        raise Failure(f"{what}: {text!r} is not the name of an interface; use at most 15 characters without spaces, / and :", "invalid_name")
+    return text
+
+
+def _ports(given: Optional[List[Mapping[str, Any]]]) -> Optional[Tuple[WantedPort, ...]]:
+    if given is None:
+        return None
+    found: Dict[str, WantedPort] = {}
+    for item in given:
+        name = item["name"]  # not limited to 15 characters: an alternative name may be longer
+        if not name or re.search(r"[\s/:]", name):
+            raise Failure(f"ports: {name!r} is not the name of an interface; use a name without spaces, / and :", "invalid_name")
+        if name in found:
+            raise Failure(f"ports: {name} is listed twice; list it once with all its options", "duplicate_port")
+        found[name] = WantedPort(name, parsed(PORT_FIELDS, item, f"ports: {name}: "))
+    return tuple(found.values())
+
+
+def _mac(text: str) -> str:
+    folded = text.strip().lower()
+    if folded == INHERIT:
+        return INHERIT
+    if not _MAC.fullmatch(folded):
+        raise Failure(f"mac_address: {text!r} is not a MAC address; write it as 52:54:00:12:34:56, or inherit", "invalid_mac_address")
+    folded = folded.replace("-", ":")
+    if int(folded[:2], 16) & 1 or folded == "00:00:00:00:00:00":
+        raise Failure(f"mac_address: {text} is a multicast or zero address, which no interface can have; use a unicast one", "invalid_mac_address")
+    return folded
+
+
+def _address(text: str) -> str:
+    try:
+        if "/" not in text or "%" in text:
+            raise ValueError
+        found = ipaddress.ip_interface(text)
+    except ValueError:
+        raise Failure(
+            f"addresses: {text!r} is not an address with its prefix; write it as 203.0.113.1/24 or 2001:db8::1/64", "invalid_address"
+        ) from None
+    if found.ip.is_multicast or found.ip.is_unspecified or found.ip.is_loopback:
+        raise Failure(f"addresses: {text} cannot be the address of a bridge; use a unicast address", "invalid_address")
+    return found.with_prefixlen
+
+
+def network(cidr: str) -> str:
+    """The network that an address is in: 203.0.113.1/24 → 203.0.113.0/24."""
+    return str(ipaddress.ip_interface(cidr).network)
+
+
+def clash(cidr: str, others: Tuple[Tuple[str, str], ...]) -> Optional[Tuple[str, str]]:
+    """The first of the others, (interface, address), whose network overlaps that of the address."""
+    ours = ipaddress.ip_interface(cidr).network
+    for interface, other in others:
+        theirs = ipaddress.ip_interface(other).network
+        if ours.version == theirs.version and ours.overlaps(theirs):
+            return interface, other
+    return None
+
+
+def is_link_local(cidr: str) -> bool:
+    """Whether the kernel gives the address link scope by itself: IPv6 fe80::/10."""
+    found = ipaddress.ip_interface(cidr)
+    return found.version == 6 and found.ip.is_link_local

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From what a bridge is to what it should be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ..engine.errors import Failure
+from ..engine.plan import Action, Plan
+from .fields import BRIDGE_FIELDS, Value
+from .model import INHERIT, Address, Desired, Link, Observed, Port, WantedPort, is_link_local, network
+from .refuse import refuse_absent, refuse_present
+
+BRIDGE = "bridge"
+
+
+@dataclass(frozen=True)
+class CreateBridge(Action):
+    """With its address and options at once: the kernel makes a bridge with all of them, or none at all."""
+
+    mac_address: Optional[str]
+    options: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class DeleteBridge(Action):
+    pass
+
+
+@dataclass(frozen=True)
+class SetBridgeOption(Action):
+    option: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class SetMacAddress(Action):
+    mac_address: str
+
+
+@dataclass(frozen=True)
+class SetMtu(Action):
+    mtu: int
+
+
+@dataclass(frozen=True)
+class AddPort(Action):
+    """target: the bridge."""
+
+    port: str
+
+
+@dataclass(frozen=True)
+class RemovePort(Action):
+    """target: the bridge."""
+
+    port: str
+
+
+@dataclass(frozen=True)
+class SetPortOption(Action):
+    """target: the port."""
+
+    option: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class AddAddress(Action):
+    address: str
+
+
+@dataclass(frozen=True)
+class RemoveAddress(Action):
+    address: str
+
+
+@dataclass(frozen=True)
+class BringUp(Action):
+    """target: the bridge or a port."""
+
+
+def nothing(desired: Desired) -> Observed:
+    return Observed(desired.name, links={port.name: Link(port.name) for port in desired.ports or ()})
+
+
+def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
+    """What the user spoke of. The rest changes by itself with the ports, or cannot be predicted."""
+    shown: Dict[str, Any] = {"name": observed.name, "state": "present" if observed.exists else "absent"}
+    if not (observed.exists and desired.present):
+        return shown
+    shown["up"] = observed.up
+    if desired.mac is not None:
+        shown.update(mac_address=observed.mac, mac_fixed=observed.mac_fixed)
+    if desired.mtu is not None:
+        shown["mtu"] = observed.mtu
+    shown.update((name, observed.options.get(name)) for name in desired.options)
+    if desired.ports is not None:
+        wanted = {observed.links[port.name].name: port.options for port in desired.ports}
+        shown["ports"] = [
+            {"name": port.name, "up": port.up, **{key: port.options.get(key) for key in wanted[port.name]}}
+            if port.name in wanted
+            else {"name": port.name}
+            for port in sorted(observed.ports, key=lambda port: port.name)
+        ]
+    if desired.addresses is not None:
+        shown["addresses"] = sorted(item.cidr for item in observed.addresses if not item.automatic or item.cidr in desired.addresses)
+    return shown
+
+
+def facts(observed: Observed) -> Dict[str, Any]:
+    """The whole bridge, in the words of the module's options."""
+    shown: Dict[str, Any] = {"persistent": False, "backend": "none"}
+    if observed.exists:
+        shown.update(observed.options, mac_address=observed.mac, mtu=observed.mtu)
+        shown["ports"] = [{"name": port.name, **port.options} for port in sorted(observed.ports, key=lambda port: port.name)]
+        shown["addresses"] = [item.cidr for item in observed.addresses if not item.automatic]
+    return shown
+
+
+def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
+    if observed.exists and observed.kind != BRIDGE:
+        kind = f"a {observed.kind} interface" if observed.kind else "a network card"
+        raise Failure(f"{observed.name}: is {kind}, not a bridge; use another name for the bridge", "name_taken")
+    return _present(observed, desired) if desired.present else _absent(observed, desired)
+
+
+def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
+    if not observed.exists:
+        return Plan((), observed)
+    refuse_absent(observed, desired)
+    released = tuple(RemovePort(observed.name, port.name) for port in observed.ports)
+    return Plan((*released, DeleteBridge(observed.name)), Observed(observed.name))
+
+
+def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
+    warnings = refuse_present(observed, desired)
+    actions: List[Action] = []
+    after = _bridge_itself(observed, desired, actions)
+    after = _ports(after, desired, actions)
+    after = _mtu(observed, after, desired, actions)
+    after = _addresses(after, desired, actions)
+    if not after.up:
+        actions.append(BringUp(desired.name))
+        after = replace(after, up=True)
+    return Plan(tuple(actions), after, warnings=tuple(warnings))
+
+
+def _bridge_itself(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
+    mac = _wanted_mac(observed, desired)
+    fixed = observed.mac_fixed or mac is not None
+    if not observed.exists:
+        actions.append(CreateBridge(desired.name, mac, _at_creation(desired.options)))
+        return replace(observed, kind=BRIDGE, options=dict(desired.options), mac=mac, mac_fixed=fixed)
+    if mac is not None and (mac != observed.mac or not observed.mac_fixed):
+        actions.append(SetMacAddress(desired.name, mac))
+    for name in _in_order(desired.options):
+        if observed.options[name] != desired.options[name]:
+            actions.append(SetBridgeOption(desired.name, name, desired.options[name]))
+    return replace(observed, options={**observed.options, **desired.options}, mac=mac or observed.mac, mac_fixed=fixed)
+
+
+def _at_creation(options: Mapping[str, Value]) -> Mapping[str, Value]:
+    """A kernel without VLAN filtering refuses vlan_filtering, even off, and takes its other options without keeping them.
+
+    So that they are refused too, vlan_filtering goes with them; and off alone, which every new bridge is, stays out.
+    """
+    if {"vlan_default_pvid", "vlan_protocol"} & set(options):
+        return {"vlan_filtering": False, **options}
+    return {name: value for name, value in options.items() if (name, value) != ("vlan_filtering", False)}
+
+
+def _in_order(options: Mapping[str, Value]) -> Sequence[str]:
+    """The table's order, with STP switched off first and on last: with STP on, the kernel takes fewer forward delays."""
+    names = [field.name for field in BRIDGE_FIELDS if field.name in options and field.name != "stp"]
+    if "stp" not in options:
+        return names
+    return [*names, "stp"] if options["stp"] else ["stp", *names]
+
+
+def _wanted_mac(observed: Observed, desired: Desired) -> Optional[str]:
+    if desired.mac == INHERIT and desired.ports:
+        return observed.links[desired.ports[0].name].mac
+    return desired.mac
+
+
+def _ports(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
+    if desired.ports is None:
+        return observed
+    wanted = {observed.links[port.name].name: port for port in desired.ports}
+    ports = list(observed.ports)
+    if desired.purge:
+        released = [port for port in ports if port.name not in wanted and not port.of_guest]
+        actions.extend(RemovePort(observed.name, port.name) for port in released)
+        ports = [port for port in ports if port not in released]
+    known = {port.name: port for port in ports}
+    for name, port in wanted.items():
+        known[name] = _port(observed, known.get(name), port, actions)
+    return replace(observed, ports=tuple(known.values()))
+
+
+def _port(observed: Observed, current: Optional[Port], wanted: WantedPort, actions: List[Action]) -> Port:
+    if current is None:
+        link = observed.links[wanted.name]
+        actions.append(AddPort(observed.name, link.name))
+        current = Port(link.name, kind=link.kind, mtu=link.mtu, up=link.up)
+    for option, value in wanted.options.items():
+        if current.options.get(option) != value:
+            actions.append(SetPortOption(current.name, option, value))
+    if not current.up:
+        actions.append(BringUp(current.name))
+    return replace(current, up=True, options={**current.options, **wanted.options})
+
+
+def _mtu(before: Observed, observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
+    """After the ports: unless somebody set it, the kernel makes the MTU that of the smallest port whenever ports change."""
+    if desired.mtu is None:
+        return observed
+    moved = {port.name for port in before.ports} != {port.name for port in observed.ports}
+    if observed.mtu != desired.mtu or (moved and any(port.mtu != desired.mtu for port in (*before.ports, *observed.ports))):
+        actions.append(SetMtu(observed.name, desired.mtu))
+    return replace(observed, mtu=desired.mtu)
+
+
+def _addresses(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
+    if desired.addresses is None:
+        return observed
+    removed = tuple(item for item in observed.addresses if not item.automatic and item.cidr not in desired.addresses)
+    actions.extend(RemoveAddress(observed.name, item.cidr) for item in removed)
+    # With its primary address the kernel takes away the secondary ones of the same network, unless promote_secondaries is set.
+    networks = {network(item.cidr) for item in removed if not item.secondary}
+    kept = [item for item in observed.addresses if item not in removed]
+    lost = {item.cidr for item in kept if item.secondary and network(item.cidr) in networks}
+    known = {item.cidr for item in kept}
+    added = tuple(cidr for cidr in desired.addresses if cidr in lost or cidr not in known)
+    actions.extend(AddAddress(observed.name, cidr) for cidr in added)
+    new = tuple(Address(cidr, automatic=is_link_local(cidr)) for cidr in added if cidr not in known)
+    return replace(observed, addresses=(*kept, *new))

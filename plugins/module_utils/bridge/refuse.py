@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is refused before anything is touched, and what is warned of."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ..engine.errors import Failure
+from .model import Desired, Link, Observed, clash
+
+_STP_DELAYS = (2, 30)  # seconds; source: BR_MIN_FORWARD_DELAY and BR_MAX_FORWARD_DELAY in net/bridge/br_private.h
+_VLAN_OPTIONS = ("vlan_filtering", "vlan_default_pvid", "vlan_protocol")
+
+
+def refuse_absent(observed: Observed, desired: Desired) -> None:
+    if desired.force:
+        return
+    if observed.default_route:
+        raise Failure(
+            f"{observed.name}: holds the default route, so deleting it would cut this host off; "
+            "move the route to another interface first, or set force: true",
+            "would_cut_connection",
+        )
+    guests = [port.name for port in observed.ports if port.of_guest]
+    if guests:
+        raise Failure(
+            f"{observed.name}: {', '.join(guests)} of running guests are plugged into it; stop the guests first, or set force: true", "bridge_in_use"
+        )
+
+
+def refuse_present(observed: Observed, desired: Desired) -> List[str]:
+    """Failure for what cannot or must not be done. Returns the warnings."""
+    _options(observed, desired)
+    _removals(observed, desired)
+    _clashes(observed, desired)
+    warnings: List[str] = []
+    present = {port.name for port in observed.ports}
+    for port in desired.ports or ():
+        link = observed.links[port.name]
+        if link.name not in present:
+            warnings.extend(_candidate(observed.name, link))
+    names = [observed.links[port.name].name for port in desired.ports or ()]
+    for name in names:
+        if names.count(name) > 1:
+            raise Failure(f"ports: {name} is listed twice, by different names; list it once with all its options", "duplicate_port")
+    return warnings
+
+
+def _options(observed: Observed, desired: Desired) -> None:
+    name = observed.name
+    delay = desired.options.get("forward_delay")
+    stp = desired.options.get("stp", observed.options.get("stp", False))
+    lowest, highest = _STP_DELAYS
+    if stp and delay is not None and not lowest <= float(delay) <= highest:
+        raise Failure(
+            f"{name}: forward_delay {delay} is out of range; with STP the kernel takes {lowest} to {highest} seconds, any other needs stp: false",
+            "out_of_range",
+        )
+    if not observed.exists:
+        return
+    # A kernel without VLAN filtering shows vlan_filtering (off) and none of the options that go with it.
+    no_vlans = "vlan_default_pvid" not in observed.options
+    for option, value in desired.options.items():
+        if option not in observed.options or (option == "vlan_filtering" and value and no_vlans):
+            what = "VLAN filtering" if option in _VLAN_OPTIONS else f"the bridge option {option}"
+            raise Failure(f"{name}: this kernel was built without {what}; leave {option} out, or boot another kernel", "unsupported_by_kernel")
+
+
+def _removals(observed: Observed, desired: Desired) -> None:
+    """On the bridge that the host is reached through, taking a port or an address away may be the end of the connection."""
+    if desired.force or not observed.default_route:
+        return
+    wanted = {observed.links[port.name].name for port in desired.ports or ()}
+    lost = [port.name for port in observed.ports if desired.purge and port.name not in wanted and not port.of_guest]
+    if desired.addresses is not None:
+        lost += [item.cidr for item in observed.addresses if not item.automatic and item.cidr not in desired.addresses]
+    if lost:
+        raise Failure(
+            f"{observed.name}: holds the default route, so taking {', '.join(lost)} away may cut this host off; list what stays, or set force: true",
+            "would_cut_connection",
+        )
+
+
+def _clashes(observed: Observed, desired: Desired) -> None:
+    """A second interface in a network of the host takes that network's traffic, the gateway's included."""
+    if desired.force:
+        return
+    present = {item.cidr for item in observed.addresses}
+    for cidr in desired.addresses or ():
+        found = None if cidr in present else clash(cidr, observed.elsewhere)
+        if found:
+            interface, other = found
+            raise Failure(
+                f"{observed.name}: {cidr} overlaps the network of {interface} ({other}), so its traffic would go to the bridge; "
+                f"use another network, make {interface} a port, or set force: true",
+                "address_clash",
+            )
+
+
+def _candidate(bridge: str, link: Link) -> List[str]:
+    """Whether an interface can become a port."""
+    name = link.name
+    if name == bridge or link.kind == "bridge":
+        raise Failure(f"{name}: is a bridge, and a bridge cannot be a port; join two bridges with a veth pair", "port_unsuitable")
+    if link.loopback:
+        raise Failure(f"{name}: the loopback interface cannot be a port; leave it out of ports", "port_unsuitable")
+    if link.wireless:
+        raise Failure(
+            f"{name}: is a Wi-Fi interface, and access points accept no frames of others from it, so it cannot be a port; use a routed network",
+            "port_unsuitable",
+        )
+    if not link.ethernet:
+        raise Failure(f"{name}: is not an Ethernet interface, so it cannot be a port; leave it out of ports", "port_unsuitable")
+    if link.master:
+        raise Failure(f"{name}: belongs to {link.master} already; release it there first (ip link set {name} nomaster)", "port_in_use")
+    if link.default_route or link.carries_session:
+        why = "holds the default route" if link.default_route else "carries the connection that this task came over"
+        raise Failure(
+            f"{name}: {why}, and as a port its addresses would stop answering; moving them into the bridge is not supported yet by this version, "
+            "so use another interface, or make the bridge with the host's own network configuration",
+            "would_cut_connection",
+        )
+    if link.addresses:
+        return [
+            f"{name}: its addresses {', '.join(link.addresses)} stop answering while it is a port of {bridge}; give them to the bridge (addresses)"
+        ]
+    return []

@@ -1,0 +1,272 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bridge
+short_description: Build Linux bridges for guests and containers
+version_added: 0.1.0
+description:
+  - Creates a bridge in the running kernel, or adopts one, whoever made it, and gives it options, ports and addresses.
+  - Everything is compared with the kernel's own values. What an option does not say is left as it is.
+  - The bridge lasts until the reboot. This version writes no network configuration, and says so with RV(resource.persistent).
+    Run the task at every boot, or describe the bridge in the host's network configuration as well.
+  - An interface that holds the default route is never made a port, because its address would stop answering and the host would be lost.
+    This version cannot move the address into the bridge.
+author:
+  - virtops.linux contributors (@virtops)
+options:
+  name:
+    description: The bridge, at most 15 characters.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the bridge as described and brings it up, with all ports that O(ports) lists.
+      - V(absent) releases its ports and deletes it. Refused for a bridge that holds the default route or has running guests
+        plugged in, unless O(force=true).
+    type: str
+    choices: [present, absent]
+    default: present
+  mac_address:
+    description:
+      - The bridge's MAC address, for example V(52:54:00:12:34:56). Set, it no longer changes when ports come and go.
+      - V(inherit) is the address of the first of O(ports).
+      - Without it, a bridge takes an address of its own or the lowest one of its ports.
+    type: str
+  mtu:
+    description: The bridge's MTU in bytes. Without it, the kernel keeps it at that of the smallest port.
+    type: int
+  addresses:
+    description:
+      - The bridge's own IPv4 and IPv6 addresses with their prefixes, for example V(203.0.113.1/24) and V(2001:db8::1/64).
+      - Other addresses of the bridge are removed, except link-local ones of IPv6 and those with a lifetime (DHCP, router advertisements).
+      - An empty list removes all of them.
+    type: list
+    elements: str
+  ports:
+    description:
+      - Interfaces that are to be ports, with their options. They are added where needed, and brought up.
+      - Ports that are not listed stay, unless O(purge_ports=true).
+      - An empty list releases all ports, with or without O(purge_ports).
+      - Tap devices of running guests are never released. Their hypervisor does that.
+      - Wi-Fi interfaces, the loopback interface, bridges, and interfaces that are in another bridge or bond are refused.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The interface, by its name or an alternative name.
+        type: str
+        required: true
+      priority:
+        description: The port's priority in the spanning tree, V(0) to V(63).
+        type: int
+      cost:
+        description: The port's path cost in the spanning tree, V(1) to V(65535).
+        type: int
+      guard:
+        description: Switch the port off when a spanning tree packet (BPDU) arrives.
+        type: bool
+      hairpin:
+        description: Send frames back through the port that they came from.
+        type: bool
+      fastleave:
+        description: Leave a multicast group at once when the port says so.
+        type: bool
+      learning:
+        description: Learn addresses from the port's frames.
+        type: bool
+      flood:
+        description: Send unicast frames for unknown addresses to the port.
+        type: bool
+      isolated:
+        description: Let the port talk only to ports that are not isolated.
+        type: bool
+      mcast_flood:
+        description: Send multicast frames to the port where nobody is known to have asked for them.
+        type: bool
+      neigh_suppress:
+        description: Answer ARP and neighbour discovery for the port from the bridge's own table.
+        type: bool
+  purge_ports:
+    description: Release the ports that O(ports) does not list, except tap devices of running guests.
+    type: bool
+    default: false
+  stp:
+    description: The spanning tree protocol. V(false), with O(forward_delay=0), is usual for virtualization hosts.
+    type: bool
+  forward_delay:
+    description:
+      - Seconds for which a new port listens and learns before it forwards. With STP V(2) to V(30), without it from V(0).
+      - As all times here, in steps of 0.02 seconds, which every kernel keeps exactly.
+    type: float
+  hello_time:
+    description: Seconds between two hello packets of the spanning tree, V(1) to V(10).
+    type: float
+  max_age:
+    description: Seconds after which a silent bridge of the spanning tree counts as gone, V(6) to V(40).
+    type: float
+  ageing_time:
+    description: Seconds after which a silent address is forgotten, up to V(1000000). V(0) forgets at once.
+    type: float
+  priority:
+    description: The bridge's priority in the spanning tree, V(0) to V(65535). The lowest becomes its root.
+    type: int
+  vlan_filtering:
+    description: Let the bridge look at VLAN tags. Refused where the kernel was built without it.
+    type: bool
+  vlan_default_pvid:
+    description: The VLAN of untagged frames on new ports, V(0) for none, up to V(4094). It has a meaning only with O(vlan_filtering=true).
+    type: int
+  vlan_protocol:
+    description: The kind of VLAN tags that the bridge filters by.
+    type: str
+    choices: ['802.1Q', '802.1ad']
+  mcast_snooping:
+    description: Forward multicast only to ports that asked for it.
+    type: bool
+  mcast_querier:
+    description: Ask for multicast members from the bridge itself, which snooping needs where no router does.
+    type: bool
+  group_fwd_mask:
+    description:
+      - The link-local protocols to forward, as a mask of the last digits of C(01:80:c2:00:00:0X), for example V(0x4000) for LLDP.
+      - Bits 0 to 2 (STP, pause frames, LACP) are refused, as the kernel does.
+    type: str
+  force:
+    description:
+      - Do what may cut the connection or disturb guests, and is refused otherwise. These are to delete a bridge that holds the default route
+        or has running guests plugged in, to take ports or addresses away from one that
+        holds the default route, and to add an address of a network that another interface of the host is in.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - virtops.linux.attributes
+  - virtops.linux.attributes.converge
+  - virtops.linux.results
+seealso:
+  - name: ip-link(8)
+    description: The options of bridges and ports in iproute2's own words.
+    link: https://man7.org/linux/man-pages/man8/ip-link.8.html
+"""
+
+EXAMPLES = r"""
+- name: Build a bridge for guests over the second network card
+  virtops.linux.bridge:
+    name: br0
+    mac_address: inherit
+    stp: false
+    forward_delay: 0
+    ports:
+      - name: eth1
+
+- name: Give guests a network of their own, with the host as their gateway
+  virtops.linux.bridge:
+    name: guests0
+    addresses:
+      - 198.51.100.1/24
+      - 2001:db8:1::1/64
+
+- name: Keep tenants on one bridge apart
+  virtops.linux.bridge:
+    name: br0
+    ports:
+      - name: tenant1
+        isolated: true
+        guard: true
+      - name: tenant2
+        isolated: true
+        guard: true
+
+- name: Let a bridge have these ports only, and filter VLANs
+  virtops.linux.bridge:
+    name: trunk0
+    vlan_filtering: true
+    vlan_default_pvid: 0
+    purge_ports: true
+    ports:
+      - name: eth2
+
+- name: Delete a bridge
+  virtops.linux.bridge:
+    name: guests0
+    state: absent
+"""
+
+RETURN = r"""
+resource:
+  description:
+    - The bridge after the run, in the words of the options.
+    - In check mode, values that the kernel chooses are those before the run, and missing for a bridge that is not there yet.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: The bridge's name.
+      type: str
+    state:
+      description: Whether it is there, V(present) or V(absent).
+      type: str
+    up:
+      description: Whether it is switched on. Without a port that has a carrier, it has no carrier either.
+      type: bool
+    mac_address:
+      description: Its MAC address.
+      type: str
+    mac_fixed:
+      description: Whether the address stays when ports change. Returned with O(mac_address).
+      type: bool
+    mtu:
+      description: Its MTU in bytes.
+      type: int
+    addresses:
+      description: Its addresses, except link-local ones of IPv6 and those with a lifetime.
+      type: list
+      elements: str
+    ports:
+      description: All of its ports with their options.
+      type: list
+      elements: dict
+    persistent:
+      description: Whether it is there after a reboot. Always V(false) in this version.
+      type: bool
+    backend:
+      description: What keeps it after a reboot. Always V(none) in this version.
+      type: str
+  sample:
+    name: br0
+    state: present
+    up: true
+    mac_address: "52:54:00:12:34:56"
+    mtu: 1500
+    stp: false
+    forward_delay: 0
+    hello_time: 2
+    max_age: 20
+    ageing_time: 300
+    priority: 32768
+    vlan_filtering: false
+    vlan_default_pvid: 1
+    vlan_protocol: 802.1Q
+    mcast_snooping: true
+    mcast_querier: false
+    group_fwd_mask: "0x0"
+    ports: [{name: eth1, priority: 32, cost: 4, guard: false, hairpin: false, fastleave: false, learning: true, flood: true,
+             isolated: false, mcast_flood: true, neigh_suppress: false}]
+    addresses: []
+    persistent: false
+    backend: none
+"""
+
+from ansible_collections.virtops.linux.plugins.module_utils.bridge.resource import RESOURCE
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run import run
+
+
+def main():
+    run(RESOURCE)
+
+
+if __name__ == "__main__":
+    main()
