@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Slices, against the answers of systemd 252."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup import plan_slice as p
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.apply import apply
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.fields import FIELDS
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.model import Desired, Observed, Slice, slice_path, slice_unit
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.plan import facts, nothing, plan, view
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.read import read
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.read_slice import HEADER, parse_settings, show_command
+from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
+from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Result
+from support.hosts import FakeHost, converged
+
+V2 = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+UNIT = "virtops-web.slice"
+FILE = f"/etc/systemd/system/{UNIT}"
+MIB = 2**20
+
+# systemctl show of a slice that nobody has made: systemd 252 on cgroup v2
+NEW = """\
+CPUWeight=[not set]
+CPUQuotaPerSecUSec=infinity
+CPUQuotaPeriodUSec=infinity
+AllowedCPUs=
+AllowedMemoryNodes=
+MemoryMin=0
+MemoryLow=0
+MemoryHigh=infinity
+MemoryMax=infinity
+MemorySwapMax=infinity
+TasksMax=infinity
+ActiveState=inactive
+FragmentPath=
+DropInPaths=
+NeedDaemonReload=no
+ControlGroup=
+"""
+LIMITED = f"""\
+Slice=virtops.slice
+ControlGroup=/virtops.slice/{UNIT}
+CPUWeight=59
+CPUQuotaPerSecUSec=1.500000s
+CPUQuotaPeriodUSec=50ms
+AllowedCPUs=0-1 3
+AllowedMemoryNodes=0
+MemoryMin=0
+MemoryLow=33554432
+MemoryHigh=infinity
+MemoryMax=67108864
+MemorySwapMax=33554432
+TasksMax=100
+ActiveState=active
+FragmentPath={FILE}
+DropInPaths=
+NeedDaemonReload=no
+"""
+SETTINGS = {
+    "CPUWeight": "59",
+    "CPUQuotaPeriodSec": "50000us",
+    "CPUQuota": "150%",
+    "AllowedCPUs": "0-1,3",
+    "AllowedMemoryNodes": "0",
+    "MemoryMax": "67108864",
+    "MemoryLow": "33554432",
+    "MemorySwapMax": "33554432",
+    "TasksMax": "100",
+}
+VALUES = {
+    "cpu.shares": 512,
+    "cpu.period": 50000,
+    "cpu.quota": 75000,
+    "cpu.cpus": "0-1,3",
+    "cpu.mems": "0",
+    "memory.limit": 64 * MIB,
+    "memory.reservation": 32 * MIB,
+    "memory.swap": 96 * MIB,
+    "pids.limit": 100,
+}
+TEXT = f"{HEADER}[Unit]\nDescription=Containers in {UNIT}\n\n[Slice]\n" + "".join(f"{key}={text}\n" for key, text in sorted(SETTINGS.items()))
+
+
+def host(tmp_path, shown=NEW, files=None):
+    base = {"/proc/self/mountinfo": V2, "/run/systemd/system/.keep": ""}
+    return FakeHost(tmp_path, {**base, **(files or {})}, [(show_command("systemctl", UNIT), Result(0, shown, ""))])
+
+
+def observe(tmp_path, shown=NEW, files=None, desired=None):
+    return read(host(tmp_path, shown, files), desired or Desired("virtops-web"))
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("virtops-web", "/virtops.slice/virtops-web.slice"), ("virtops.slice", "/virtops.slice"), ("a-b-c", "/a.slice/a-b.slice/a-b-c.slice")],
+)
+def test_names_of_slices(name, path):
+    assert slice_path(slice_unit(name)) == path
+
+
+@pytest.mark.parametrize("name", ["virtops/web", "a--b", "-a", "a-", "-.slice", "a b", ""])
+def test_what_is_no_name_of_a_slice(name):
+    with pytest.raises(Failure, match="not the name of a slice"):
+        slice_unit(name)
+
+
+def test_every_field_that_systemd_has_is_tried():
+    assert set(VALUES) | {"cpu.weight", "cpu.idle"} == {field.path for field in FIELDS if field.systemd}
+
+
+def test_a_slice_that_nobody_has_made(tmp_path):
+    desired = Desired("virtops-web", values=VALUES)
+    observed = observe(tmp_path, desired=desired)
+    assert (observed.manager, observed.hierarchy) == ("systemd", "v2")
+    plan_made = converged(plan, observed, desired)
+    assert plan_made.actions == (p.WriteUnit(UNIT, SETTINGS), p.ReloadManager("systemd"), p.StartSlice(UNIT))
+    assert "resources" not in view(observed, Desired("virtops-web", values={"cpu.shares": 512}))
+
+
+def test_the_prediction_is_what_systemd_then_shows(tmp_path):
+    desired = Desired("virtops-web", values=VALUES)
+    predicted = plan(observe(tmp_path / "before", desired=desired), desired).after
+    real = observe(tmp_path / "after", LIMITED, {FILE: TEXT}, desired)
+    assert plan(real, desired).actions == ()
+    assert view(predicted, desired) == view(real, desired)
+    shown = facts(real)
+    assert shown["persistent"] is True and shown["paths"] == ["/virtops.slice/virtops-web.slice"]
+    assert shown["resources"]["cpu"] == {"idle": False, "weight": 59, "period": 50000, "quota": 75000, "cpus": "0-1,3", "mems": "0"}
+    assert shown["resources"]["memory"] == {"limit": 64 * MIB, "reservation": 32 * MIB, "swap": 96 * MIB}
+    assert shown["resources"]["pids"] == {"limit": 100}
+
+
+def test_only_what_is_said_changes(tmp_path):
+    observed = observe(tmp_path, LIMITED, {FILE: TEXT})
+    assert converged(plan, observed, Desired("virtops-web")).actions == ()
+    actions = converged(plan, observed, Desired("virtops-web", values={"pids.limit": -1})).actions
+    assert actions == (p.WriteUnit(UNIT, {**SETTINGS, "TasksMax": "infinity"}), p.ReloadManager("systemd"))
+    weight = converged(plan, observed, Desired("virtops-web", values={"cpu.weight": 300})).actions
+    assert weight[0] == p.WriteUnit(UNIT, {**SETTINGS, "CPUWeight": "300"})
+
+
+def test_a_quota_is_kept_in_whole_percents(tmp_path):
+    observed = observe(tmp_path, LIMITED, {FILE: TEXT})
+    actions = converged(plan, observed, Desired("virtops-web", values={"cpu.quota": 74900})).actions
+    assert actions == ()  # 149.8 percent: systemd keeps 150
+    removed = converged(plan, observed, Desired("virtops-web", values={"cpu.quota": -1})).actions
+    assert removed[0] == p.WriteUnit(UNIT, {**SETTINGS, "CPUQuota": ""})
+
+
+def test_idle_is_a_weight_of_systemds(tmp_path):
+    idle = Desired("virtops-web", values={"cpu.idle": True})
+    made = converged(plan, observe(tmp_path / "1"), idle)
+    assert made.actions[0] == p.WriteUnit(UNIT, {"CPUWeight": "idle"}) and view(made.after, idle)["resources"] == {"cpu": {"idle": True}}
+    text = TEXT.replace("CPUWeight=59", "CPUWeight=idle")
+    observed = observe(tmp_path / "2", LIMITED.replace("CPUWeight=59", "CPUWeight=idle"), {FILE: text})
+    assert converged(plan, observed, idle).actions == ()
+    with pytest.raises(Failure, match="idle cgroup has no shares"):
+        plan(observed, Desired("virtops-web", values={"cpu.shares": 512}))
+    busy = converged(plan, observed, Desired("virtops-web", values={"cpu.idle": False}))
+    assert busy.actions[0] == p.WriteUnit(UNIT, {**SETTINGS, "CPUWeight": ""})
+    again = Desired("virtops-web", values={"cpu.idle": False, "cpu.shares": 512})
+    assert converged(plan, observed, again).actions[0] == p.WriteUnit(UNIT, SETTINGS)
+
+
+def test_unified_settings(tmp_path):
+    desired = Desired("virtops-web", unified={"memory.high": str(32 * MIB), "pids.max": "max"})
+    plan_made = converged(plan, observe(tmp_path, desired=desired), desired)
+    assert plan_made.actions[0] == p.WriteUnit(UNIT, {"MemoryHigh": str(32 * MIB), "TasksMax": "infinity"})
+    assert view(plan_made.after, desired)["resources"] == {"unified": {"memory.high": str(32 * MIB), "pids.max": "max"}}
+
+
+@pytest.mark.parametrize("path", ["cpu.burst", "memory.swappiness"])
+def test_what_systemd_does_not_have(tmp_path, path):
+    observed = observe(tmp_path)
+    with pytest.raises(Failure, match="systemd has no setting for it") as caught:
+        plan(observed, Desired("virtops-web", values={path: 1}))
+    assert caught.value.code == "unsupported_resource"
+    assert converged(plan, observed, Desired("virtops-web", values={path: 1}, warn_unsupported=True)).warnings
+
+
+def test_what_systemd_does_not_have_on_cgroup_v1(tmp_path):
+    observed = replace(observe(tmp_path), hierarchy="v1")
+    with pytest.raises(Failure, match="on a host with cgroup v1"):
+        plan(observed, Desired("virtops-web", values={"memory.reservation": 5}))
+    implied = Desired("virtops-web", values={"memory.limit": -1, "memory.swap": -1}, implied=frozenset({"memory.swap"}))
+    assert converged(plan, observed, implied).actions[0] == p.WriteUnit(UNIT, {"MemoryMax": "infinity"})
+
+
+def test_a_unit_that_others_wrote_is_left(tmp_path):
+    foreign = [
+        ("own path", observe(tmp_path / "1", LIMITED, {FILE: "[Slice]\nCPUWeight=5\n"})),
+        ("package", observe(tmp_path / "2", LIMITED.replace(FILE, "/usr/lib/systemd/system/" + UNIT))),
+    ]
+    for _where, observed in foreign:
+        for present in (True, False):
+            with pytest.raises(Failure, match="was written by others") as caught:
+                plan(observed, Desired("virtops-web", present=present))
+            assert caught.value.code == "unit_not_ours"
+
+
+def test_what_overrides_the_unit_is_named(tmp_path):
+    drop_in = f"/etc/systemd/system.control/{UNIT}.d/50-TasksMax.conf"
+    shown = LIMITED.replace("TasksMax=100", "TasksMax=7").replace("DropInPaths=", f"DropInPaths={drop_in}")
+    with pytest.raises(Failure, match="50-TasksMax") as caught:
+        plan(observe(tmp_path, shown, {FILE: TEXT}), Desired("virtops-web"))
+    assert caught.value.code == "unit_overridden"
+
+
+@pytest.mark.parametrize(("old", "new"), [("NeedDaemonReload=no", "NeedDaemonReload=yes"), (f"FragmentPath={FILE}", "FragmentPath=")])
+def test_a_unit_that_systemd_has_not_read_yet(tmp_path, old, new):
+    observed = observe(tmp_path, LIMITED.replace(old, new), {FILE: TEXT})
+    assert converged(plan, observed, Desired("virtops-web")).actions == (p.ReloadManager("systemd"),)
+
+
+def test_absent(tmp_path):
+    gone = Desired("virtops-web", present=False)
+    observed = observe(tmp_path / "1", LIMITED, {FILE: TEXT})
+    assert converged(plan, observed, gone).actions == (p.StopSlice(UNIT), p.RemoveUnit(UNIT), p.ReloadManager("systemd"))
+    assert converged(plan, observe(tmp_path / "2"), gone).actions == ()
+    busy = observe(tmp_path / "3", LIMITED, {FILE: TEXT, f"/sys/fs/cgroup/virtops.slice/{UNIT}/docker-1.scope/cgroup.procs": "77\n"})
+    with pytest.raises(Failure, match="stopping a slice stops them too") as caught:
+        plan(busy, replace(gone, force=True))
+    assert caught.value.code == "cgroup_populated"
+
+
+def test_the_manager_must_fit_the_host(tmp_path):
+    with pytest.raises(Failure) as caught:
+        observe(tmp_path / "1", desired=Desired("web", manager="cgroupfs"))
+    assert caught.value.code == "systemd_owns_cgroups"
+    with pytest.raises(Failure) as caught:
+        read(FakeHost(tmp_path / "2", {"/proc/self/mountinfo": V2}), Desired("web", manager="systemd"))
+    assert caught.value.code == "systemd_not_running"
+
+
+def test_where_systemctl_is_missing_the_prediction_starts_from_nothing():
+    desired = Desired("virtops-web", values={"pids.limit": 5})
+    assert converged(plan, nothing(desired), desired).actions[0] == p.WriteUnit(UNIT, {"TasksMax": "5"})
+    assert nothing(desired) == Observed("systemd", "v2", slice=Slice(UNIT))
+
+
+def test_the_unit_file_and_the_commands(tmp_path):
+    commands = [["systemctl", "daemon-reload"], ["systemctl", "start", "--", UNIT], ["systemctl", "stop", "--", UNIT]]
+    scripted = FakeHost(tmp_path, script=[(command, Result(0, "", "")) for command in commands])
+    apply(scripted, p.WriteUnit(UNIT, SETTINGS))
+    assert scripted.text(FILE) == TEXT and parse_settings(TEXT) == SETTINGS
+    for action in (p.ReloadManager("systemd"), p.StartSlice(UNIT), p.StopSlice(UNIT), p.RemoveUnit(UNIT)):
+        apply(scripted, action)
+    assert scripted.exhausted() and not scripted.exists(FILE)
