@@ -15,10 +15,10 @@ IMAGE = "/var/lib/libvirt/images/vt-site.qcow2"
 
 HOST: Dict[str, Any] = {
     "virt_host_cgroups": [{"name": "vt-site", "resources": {"memory": {"limit": "64MiB"}, "pids": {"limit": 50}}}],
-    "virt_host_bridges": [{"name": "vt-site0", "stp": False, "addresses": ["192.0.2.33/28"]}],
+    "virt_host_bridges": [{"name": "vt-site0", "stp": False, "addresses": ["203.0.113.33/28"]}],
     "virt_host_images": [{"path": IMAGE, "size": "64MiB"}],
     "virt_host_networks": [
-        {"name": "vt-site", "bridge": {"name": "vt-site1"}, "forward": {"mode": "nat"}, "ips": [{"address": "192.0.2.65", "prefix": 28}]}
+        {"name": "vt-site", "bridge": {"name": "vt-site1"}, "forward": {"mode": "nat"}, "ips": [{"address": "203.0.113.65", "prefix": 28}]}
     ],
     "virt_host_guests": [
         {
