@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One connection to libvirt, and libvirt's errors in our words."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, Mapping, Optional
+
+from ..engine.errors import Failure, NotReady
+from ..engine.host import Host
+from .uri import is_local
+
+# libvirt's error code → ours. Names, not numbers, so that libvirt need not be there to read this.
+# Source: virErrorNumber in libvirt/virterror.h.
+_CODES = {
+    "VIR_ERR_NO_DOMAIN": "domain_not_found",
+    "VIR_ERR_NO_NETWORK": "network_not_found",
+    "VIR_ERR_NO_CONNECT": "libvirt_unreachable",
+    "VIR_ERR_RPC": "libvirt_unreachable",
+    "VIR_ERR_AUTH_DENIED": "permission_denied",
+    "VIR_ERR_AUTH_FAILED": "permission_denied",
+    "VIR_ERR_AUTH_CANCELLED": "permission_denied",
+    "VIR_ERR_ACCESS_DENIED": "permission_denied",
+    "VIR_ERR_OPERATION_DENIED": "permission_denied",
+    "VIR_ERR_OPERATION_TIMEOUT": "libvirt_busy",
+    "VIR_ERR_OPERATION_INVALID": "operation_invalid",
+    "VIR_ERR_OPERATION_UNSUPPORTED": "unsupported",
+    "VIR_ERR_NO_SUPPORT": "unsupported",
+    "VIR_ERR_CONFIG_UNSUPPORTED": "unsupported_configuration",
+    "VIR_ERR_XML_ERROR": "invalid_definition",
+    "VIR_ERR_XML_DETAIL": "invalid_definition",
+    "VIR_ERR_XML_INVALID_SCHEMA": "invalid_definition",
+    "VIR_ERR_INVALID_DOMAIN_CHECKPOINT": "invalid_definition",
+}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """virt: the virConnect. api: the libvirt module, for its constants. host: the machine that the module runs on."""
+
+    virt: Any
+    api: Any
+    uri: str
+    host: Host
+
+    def failure(self, error: Any, sentence: str, code: Optional[str] = None) -> Failure:
+        """A libvirtError as a Failure: our sentence, libvirt's message, a stable code. The one place that does so."""
+        return _failure(self.api, error, sentence, code)
+
+    @contextmanager
+    def explained(self, sentence: str, code: Optional[str] = None) -> Iterator[None]:
+        """Whatever libvirt refuses inside becomes a Failure that starts with the sentence."""
+        try:
+            yield
+        except self.api.libvirtError as error:
+            raise self.failure(error, sentence, code) from error
+
+    def lookup(self, find: Callable[[], Any], sentence: str) -> Any:
+        """An object, or None where libvirt has no such thing."""
+        try:
+            return find()
+        except self.api.libvirtError as error:
+            if error.get_error_code() in (self.api.VIR_ERR_NO_DOMAIN, self.api.VIR_ERR_NO_NETWORK):
+                return None
+            raise self.failure(error, sentence) from error
+
+
+def _message(error: Any) -> str:
+    return " ".join(str(error.get_error_message() or error).split())
+
+
+def _failure(api: Any, error: Any, sentence: str, code: Optional[str] = None) -> Failure:
+    known = {getattr(api, name): ours for name, ours in _CODES.items() if hasattr(api, name)}
+    number = error.get_error_code()
+    message = _message(error)
+    return Failure(f"{sentence}: {message}", code or known.get(number, "libvirt_error"), libvirt_message=message, libvirt_code=number)
+
+
+@contextmanager
+def open_connection(host: Host, params: Mapping[str, Any]) -> Iterator[Connection]:
+    """The connection that a resource's options name, closed at the end. NotReady where there is none to be had."""
+    uri = params["uri"]
+    try:
+        import libvirt
+    except ImportError as error:
+        raise NotReady(
+            f"libvirt: {sys.executable} has no libvirt module; install the package python3-libvirt, "
+            "or set ansible_python_interpreter to the Python that has it",
+            "libvirt_python_missing",
+        ) from error
+    libvirt.registerErrorHandler(_quiet, None)
+    try:
+        virt = libvirt.open(uri)
+    except libvirt.libvirtError as error:
+        failure = _failure(libvirt, error, f"{uri}: cannot connect")
+        way_out = "; run the task with become: true" if failure.code == "permission_denied" else "; install libvirt-daemon-system and start libvirtd"
+        if not is_local(uri):
+            way_out = "; check the URI and that the other host lets this one in"
+        raise NotReady(failure.message + way_out, "libvirt_unreachable", **failure.details) from error
+    try:
+        yield Connection(virt, libvirt, uri, host)
+    except libvirt.libvirtError as error:  # a call that no explained() surrounds
+        raise _failure(libvirt, error, uri) from error
+    finally:
+        with suppress(libvirt.libvirtError):  # a connection that broke is closed already
+            virt.close()
+
+
+def _quiet(context: Any, error: Any) -> None:
+    """libvirt prints every error on standard error, unless someone takes it."""

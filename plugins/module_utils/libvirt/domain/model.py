@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Guests: what is wanted of one, and what libvirt has."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from ...engine.errors import Failure
+from ..uri import URI_SPEC
+from ..xmlmerge import canonical, claim, overlay
+from ..xmltree import Node, object_name, parse, render
+from .rules import RULES, shared, without_record
+from .wish import wish_from_options
+
+AUTO = "auto"
+
+_DISK: Dict[str, Any] = {
+    "path": {"type": "str"},
+    "pool": {"type": "str"},
+    "volume": {"type": "str"},
+    "format": {"type": "str"},
+    "target": {"type": "str"},
+    "bus": {"type": "str", "choices": ["virtio", "scsi", "sata", "usb", "ide", "fdc"]},
+    "device": {"type": "str", "choices": ["disk", "cdrom"]},
+    "readonly": {"type": "bool"},
+    "boot_order": {"type": "int"},
+    "serial": {"type": "str"},
+}
+_INTERFACE: Dict[str, Any] = {
+    "type": {"type": "str", "choices": ["network", "bridge", "user"], "default": "network"},
+    "source": {"type": "str"},
+    "mac": {"type": "str"},
+    "model": {"type": "str"},
+    "boot_order": {"type": "int"},
+}
+
+SPEC: Dict[str, Any] = {
+    "argument_spec": {
+        "uri": URI_SPEC,
+        "name": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "running", "shutoff", "paused", "absent"], "default": "present"},
+        "autostart": {"type": "bool"},
+        "xml": {"type": "str"},
+        "title": {"type": "str"},
+        "description": {"type": "str"},
+        "type": {"type": "str"},
+        "memory": {"type": "str"},
+        "current_memory": {"type": "str"},
+        "vcpus": {"type": "int"},
+        "arch": {"type": "str"},
+        "machine": {"type": "str"},
+        "cpu": {
+            "type": "dict",
+            "options": {"mode": {"type": "str", "choices": ["host-passthrough", "host-model", "maximum", "custom"]}, "model": {"type": "str"}},
+        },
+        "disks": {"type": "list", "elements": "dict", "options": _DISK},
+        "interfaces": {"type": "list", "elements": "dict", "options": _INTERFACE},
+        "kernel": {"type": "path"},
+        "initrd": {"type": "path"},
+        "cmdline": {"type": "str"},
+        "boot": {"type": "list", "elements": "str", "choices": ["hd", "cdrom", "network", "fd"]},
+        "console": {"type": "bool"},
+        "console_log": {"type": "path"},
+        "graphics": {
+            "type": "dict",
+            "options": {
+                "type": {"type": "str", "choices": ["none", "vnc", "spice"], "required": True},
+                "listen": {"type": "str"},
+                "port": {"type": "int"},
+            },
+        },
+        "rng": {"type": "bool"},
+        "guest_agent": {"type": "bool"},
+        "memballoon": {"type": "bool"},
+        "force": {"type": "bool", "default": False},
+        "timeout": {"type": "int", "default": 60},
+        "remove_nvram": {"type": "bool", "default": True},
+    },
+    "required_one_of": [["name", "xml"]],
+}
+
+
+@dataclass(frozen=True)
+class Desired:
+    """wish: what the definition must contain; says nothing where only the state is asked for.
+
+    type: auto, or a hypervisor type for a new guest as well as for an existing one; None leaves it alone.
+    from_xml: the user wrote the XML, so a new guest gets nothing that it does not name.
+    timeout: seconds that a guest has to shut down. force: destroy it after that.
+    """
+
+    name: str
+    state: str
+    wish: Node
+    uri: str = "qemu:///system"
+    type: Optional[str] = None
+    from_xml: bool = False
+    autostart: Optional[bool] = None
+    force: bool = False
+    timeout: int = 60
+    remove_nvram: bool = True
+
+    @property
+    def digest(self) -> str:
+        """A short name of the request, to recognise it again."""
+        return digest(self.wish)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """inactive: the definition, None where there is no such guest. active: the running one, None where it does not run.
+
+    state: absent, shutoff, running, paused, pmsuspended or crashed.
+    persistent: whether it is still there after it shuts down.
+    record: what the last define of a request that libvirt did not keep whole left behind: digests of the request and of its outcome.
+    uuid_holder: who else has the UUID that the wish names.
+    virt_type, arch: of a new guest on this host. machine_id: what its MAC addresses are made from.
+    """
+
+    inactive: Optional[Node] = None
+    active: Optional[Node] = None
+    state: str = "absent"
+    autostart: bool = False
+    persistent: bool = True
+    record: Tuple[str, ...] = ()
+    uuid_holder: Optional[str] = None
+    virt_type: str = "kvm"
+    arch: str = ""
+    machine_id: str = ""
+
+
+def digest(node: Node) -> str:
+    marks = sorted(node.owned), sorted(node.absent)
+    return hashlib.sha256(f"{render(node)}{marks}".encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def from_params(params: Mapping[str, Any]) -> Desired:
+    base = canonical(parse(params["xml"], "xml", "domain"), RULES) if params["xml"] is not None else Node("domain")
+    in_xml = base.get("name") or ""
+    name = object_name(params["name"] if params["name"] is not None else in_xml, "guest")
+    if in_xml and in_xml != name:
+        raise Failure(f"name: the task says {name!r} and its xml says {in_xml!r}; leave one of them out", "invalid_xml")
+    if params["timeout"] < 0:
+        raise Failure("timeout: a negative number of seconds; use 0 or more", "invalid_value")
+    options = canonical(wish_from_options(params), RULES)
+    wish = overlay(claim(without_record(base.without("name", "@id")), RULES, shared), options, RULES)
+    kind = params["type"]
+    if kind and kind != AUTO:
+        wish = wish.with_attributes(type=kind)
+    return Desired(
+        name,
+        params["state"],
+        _complete(wish, params["current_memory"] is not None),
+        params["uri"],
+        kind or (None if wish.attributes.get("type") else AUTO),
+        params["xml"] is not None,
+        params["autostart"],
+        params["force"],
+        params["timeout"],
+        params["remove_nvram"],
+    )
+
+
+def _complete(wish: Node, params_say_so: bool) -> Node:
+    """What the wish says between the lines. Source: formatdomain.
+
+    memory alone means that the guest gets all of it, as libvirt's own default for currentMemory is;
+    a number of vcpus without current means that all are online.
+    """
+    wish = _summed(wish)
+    memory, current = wish.find("memory"), wish.find("currentMemory")
+    if memory and not current:
+        place = wish.children.index(memory) + 1
+        all_of_it = Node("currentMemory", dict(memory.attributes), memory.text)
+        wish = replace(wish, children=(*wish.children[:place], all_of_it, *wish.children[place:]))
+    if memory and current and current.text.isdigit() and memory.text.isdigit() and int(current.text) > int(memory.text):
+        if params_say_so:
+            raise Failure("current_memory: more than memory; lower it, or leave it out", "invalid_value")
+        wish = _with_text(wish, "currentMemory", memory.text)
+    vcpu = wish.find("vcpu")
+    if vcpu and "current" not in vcpu.attributes:
+        children = tuple(replace(child, owned=child.owned | {"@current"}) if child.tag == "vcpu" else child for child in wish.children)
+        wish = replace(wish, children=children)
+    return wish
+
+
+def _summed(wish: Node) -> Node:
+    """With NUMA cells, memory is what they and the memory devices add up to, whatever it says. Source: virDomainDefPostParseMemory."""
+    numa, devices = wish.find("cpu/numa"), wish.find("devices")
+    cells = [cell.attributes.get("memory", "") for cell in numa.all("cell")] if numa else []
+    sizes = cells + [module.get("target/size") or "" for module in (devices.all("memory") if devices else [])]
+    if not cells or wish.find("memory") is None or not all(size.isdigit() for size in sizes):
+        return wish
+    return _with_text(wish, "memory", str(sum(map(int, sizes))))
+
+
+def _with_text(wish: Node, tag: str, text: str) -> Node:
+    return replace(wish, children=tuple(replace(child, text=text) if child.tag == tag else child for child in wish.children))

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What of a guest's definition cannot stay when something else in it changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable, Dict
+
+from ..xmltree import Node
+from .same import same
+
+
+def _changes(observed: Node, wish: Node, field: str) -> bool:
+    """Whether the wish says something else of a field, which the observed state has, too."""
+    old, new = observed.get(field), wish.get(field)
+    return old is not None and new is not None and old != new
+
+
+def prune(path: str, observed: Node, wish: Node) -> Node:
+    rule = _RULES.get(path)
+    return rule(observed, wish) if rule else observed
+
+
+def _prune_domain(observed: Node, wish: Node) -> Node:
+    machine = wish.get("os/type@machine")
+    moved = machine is not None and not same("os/type@machine", observed.get("os/type@machine"), machine)
+    if moved or _changes(observed, wish, "os/type@arch"):
+        observed = _without_topology(observed, keep_emulator=not _changes(observed, wish, "os/type@arch"))
+    devices = wish.find("devices")
+    ordered = [child for child in (devices.children if devices else ()) if child.get("boot@order")]
+    wished_os = wish.find("os")
+    if ordered and not (wished_os and wished_os.all("boot")):
+        observed = _edit(observed, "os", lambda node: node.without("boot"))
+    if wished_os and wished_os.all("boot"):
+        observed = _edit(observed, "devices", lambda node: replace(node, children=tuple(child.without("boot") for child in node.children)))
+    if _changes(observed, wish, "vcpu"):
+        observed = observed.without("vcpus")
+    return observed
+
+
+def _without_topology(observed: Node, keep_emulator: bool) -> Node:
+    """Buses and addresses belong to a machine type: libvirt makes new ones."""
+
+    def strip(devices: Node) -> Node:
+        kept = [child for child in devices.children if child.tag not in ("controller", "input") and (keep_emulator or child.tag != "emulator")]
+        return replace(devices, children=tuple(_without_address(child) for child in kept))
+
+    return _edit(observed, "devices", strip)
+
+
+def _without_address(device: Node) -> Node:
+    return replace(device, children=tuple(c for c in device.children if c.tag != "address" or c.attributes.get("type") not in ("pci", "ccw")))
+
+
+def _edit(node: Node, tag: str, change: Callable[[Node], Node]) -> Node:
+    return replace(node, children=tuple(change(child) if child.tag == tag else child for child in node.children))
+
+
+def _prune_disk(observed: Node, wish: Node) -> Node:
+    if _changes(observed, wish, "target@bus") or _changes(observed, wish, "@device"):
+        observed = observed.without("address", "alias")
+    old, new = observed.find("source"), wish.find("source")
+    moved = old and new and any(old.attributes.get(name) != value for name, value in new.attributes.items())
+    if moved:
+        observed = observed.without("backingStore")
+        if wish.initial and not wish.get("driver@type"):
+            kind = wish.initial.get("driver@type")
+            observed = _edit(observed, "driver", lambda node: node.with_attributes(type=kind or "raw"))
+    return observed.without("source") if _changes(observed, wish, "@type") else observed
+
+
+def _prune_interface(observed: Node, wish: Node) -> Node:
+    return observed.without("source", "virtualport", "target") if _changes(observed, wish, "@type") else observed
+
+
+def _prune_character(observed: Node, wish: Node) -> Node:
+    return observed.without("source", "protocol") if _changes(observed, wish, "@type") else observed
+
+
+def _prune_cpu(observed: Node, wish: Node) -> Node:
+    if not _changes(observed, wish, "@mode"):
+        return observed
+    kept = tuple(child for child in observed.children if child.tag in ("topology", "numa"))
+    return Node("cpu", {"mode": wish.attributes["mode"]}, "", kept)
+
+
+def _prune_graphics(observed: Node, wish: Node) -> Node:
+    """The address is said twice, as an attribute and as an element."""
+    if _changes(observed, wish, "@listen") and not wish.find("listen"):
+        return observed.without("listen")
+    if wish.find("listen") and not wish.get("@listen"):
+        return observed.without("@listen")
+    return observed
+
+
+def _prune_backend(observed: Node, wish: Node) -> Node:
+    return replace(observed, attributes={}, text="", children=()) if _changes(observed, wish, "@model") else observed
+
+
+_RULES: Dict[str, Callable[[Node, Node], Node]] = {
+    "": _prune_domain,
+    "cpu": _prune_cpu,
+    "devices/disk": _prune_disk,
+    "devices/interface": _prune_interface,
+    "devices/serial": _prune_character,
+    "devices/console": _prune_character,
+    "devices/channel": _prune_character,
+    "devices/parallel": _prune_character,
+    "devices/graphics": _prune_graphics,
+    "devices/rng/backend": _prune_backend,
+}

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A guest as libvirt has it."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Tuple
+
+from ...engine.errors import Failure
+from ...engine.host import Host
+from ..connection import Connection
+from ..uri import driver, is_local
+from ..xmlmerge import canonical
+from ..xmltree import Node, parse
+from .model import AUTO, Desired, Observed
+from .rules import RECORD, RULES, without_record
+
+Accelerated = Callable[[Host], bool]
+
+# Source: virDomainState. A guest that shuts down or waits for a disk still runs.
+_STATES = {
+    "VIR_DOMAIN_RUNNING": "running",
+    "VIR_DOMAIN_BLOCKED": "running",
+    "VIR_DOMAIN_SHUTDOWN": "running",
+    "VIR_DOMAIN_PAUSED": "paused",
+    "VIR_DOMAIN_SHUTOFF": "shutoff",
+    "VIR_DOMAIN_CRASHED": "crashed",
+    "VIR_DOMAIN_PMSUSPENDED": "pmsuspended",
+}
+
+
+def state_word(api: Any, number: int) -> str:
+    words: Dict[int, str] = {getattr(api, name): word for name, word in _STATES.items()}
+    return words.get(number, "running")
+
+
+def read(connection: Connection, desired: Desired, accelerated: Accelerated) -> Observed:
+    api, virt = connection.api, connection.virt
+    sentence = f"guest {desired.name}: cannot be read"
+    guest = connection.lookup(lambda: virt.lookupByName(desired.name), sentence)
+    machine_id = (connection.host.try_read("/etc/machine-id") or "").strip() if is_local(connection.uri) else ""
+    with connection.explained(sentence):
+        if guest is None:
+            return _missing(connection, desired, accelerated, machine_id or connection.uri)
+        inactive, record = split_record(tree_of(guest, api, inactive=True))
+        active = split_record(tree_of(guest, api, inactive=False))[0] if guest.isActive() else None
+        persistent = bool(guest.isPersistent())
+        return Observed(
+            inactive=inactive,
+            active=active,
+            state=state_word(api, guest.state()[0]),
+            autostart=bool(guest.autostart()) if persistent else False,
+            persistent=persistent,
+            record=record,
+            machine_id=machine_id or connection.uri,
+        )
+
+
+def _missing(connection: Connection, desired: Desired, accelerated: Accelerated, machine_id: str) -> Observed:
+    uuid = desired.wish.get("uuid")
+    holder = connection.lookup(lambda: connection.virt.lookupByUUIDString(uuid), f"guest {desired.name}") if uuid else None
+    kind = ""
+    if desired.type == AUTO and desired.state != "absent":
+        kind = _type_of(connection, desired.name, accelerated)
+    arch = str(connection.virt.getInfo()[0])
+    return Observed(uuid_holder=holder.name() if holder else None, virt_type=kind, arch=arch, machine_id=machine_id)
+
+
+def _type_of(connection: Connection, name: str, accelerated: Accelerated) -> str:
+    """What auto means here: kvm only where KVM is proven to be accelerated on this very machine."""
+    kind = driver(connection.uri)
+    if kind == "test":
+        return "test"
+    if kind != "qemu" or not is_local(connection.uri):
+        raise Failure(
+            f"guest {name}: type auto needs the qemu driver of the machine that the task runs on, and uri is {connection.uri}; state the type",
+            "type_required",
+        )
+    return "kvm" if accelerated(connection.host) else "qemu"
+
+
+def tree_of(guest: Any, api: Any, inactive: bool) -> Node:
+    """The definition or the running state. Secrets come along: a definition without them would lose them."""
+    flags = api.VIR_DOMAIN_XML_SECURE | (api.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
+    return canonical(parse(guest.XMLDesc(flags), "libvirt's XML", "domain"), RULES)
+
+
+def split_record(tree: Node) -> Tuple[Node, Tuple[str, ...]]:
+    """The tree without our record, and the record."""
+    metadata = tree.find("metadata")
+    found = next(iter(metadata.all(RECORD)), None) if metadata else None
+    if found is None:
+        return tree, ()
+    return without_record(tree), (found.attributes.get("digest", ""), found.attributes.get("outcome", ""))

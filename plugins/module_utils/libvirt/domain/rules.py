@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How the members of a guest's XML are told apart, and the rules of guests as a whole. Source: libvirt's formatdomain and src/conf/domain_conf.c."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Dict, Tuple
+
+from ..xmlmerge import Key, Rules
+from ..xmltree import Node
+from .prune import prune
+from .same import implied, same
+from .spell import spell
+
+_QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+RECORD = "{https://virtops.org/linux/1}request"
+
+#: List → (what makes its classes, what makes its keys). Empty keys: told apart by content, then by position.
+_LISTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
+    "devices/disk": ((), ("target@dev",)),
+    "devices/interface": ((), ("mac@address",)),
+    "devices/controller": (("@type",), ("@index",)),
+    "devices/filesystem": ((), ("target@dir",)),
+    "devices/hostdev": (("@mode", "@type"), ()),
+    "devices/graphics": (("@type",), ()),
+    "devices/channel": ((), ("target@name",)),
+    "devices/serial": ((), ("target@port",)),
+    "devices/parallel": ((), ("target@port",)),
+    "devices/console": ((), ("target@port",)),
+    "devices/input": (("@type", "@bus"), ()),
+    "devices/shmem": ((), ("@name",)),
+    "devices/sound": ((), ()),
+    "devices/video": ((), ()),
+    "devices/rng": ((), ()),
+    "devices/redirdev": (("@bus",), ()),
+    "devices/smartcard": ((), ()),
+    "devices/watchdog": (("@model",), ()),
+    "devices/hub": ((), ()),
+    "devices/memory": (("@model",), ()),
+    "devices/panic": ((), ()),
+    "devices/lease": ((), ("key",)),
+    "devices/tpm": ((), ()),
+    "devices/audio": ((), ("@id",)),
+    "devices/sound/codec": ((), ()),
+    "devices/graphics/listen": ((), ()),
+    "devices/graphics/channel": ((), ("@name",)),
+    "devices/interface/ip": ((), ("@address",)),
+    "devices/interface/route": ((), ("@address",)),
+    "devices/interface/filterref/parameter": ((), ("@name",)),
+    "devices/interface/vlan/tag": ((), ("@id",)),
+    "devices/disk/source/host": ((), ()),
+    "devices/redirfilter/usbdev": ((), ()),
+    "devices/video/driver": ((), ()),
+    "os/boot": ((), ()),
+    "os/acpi/table": ((), ()),
+    "os/initarg": ((), ()),
+    "os/initenv": ((), ("@name",)),
+    "os/firmware/feature": ((), ("@name",)),
+    "clock/timer": ((), ("@name",)),
+    "cpu/feature": ((), ("@name",)),
+    "cpu/numa/cell": ((), ("@id",)),
+    "cpu/numa/cell/cache": ((), ("@level",)),
+    "cpu/numa/cell/distances/sibling": ((), ("@id",)),
+    "cpu/numa/interconnects/latency": ((), ()),
+    "cpu/numa/interconnects/bandwidth": ((), ()),
+    "cputune/vcpupin": ((), ("@vcpu",)),
+    "cputune/iothreadpin": ((), ("@iothread",)),
+    "cputune/vcpusched": ((), ("@vcpus",)),
+    "cputune/iothreadsched": ((), ("@iothreads",)),
+    "cputune/cachetune": ((), ("@vcpus",)),
+    "cputune/cachetune/cache": ((), ("@id", "@level", "@type")),
+    "cputune/cachetune/monitor": ((), ("@level", "@vcpus")),
+    "cputune/memorytune": ((), ("@vcpus",)),
+    "cputune/memorytune/node": ((), ("@id",)),
+    "numatune/memnode": ((), ("@cellid",)),
+    "blkiotune/device": ((), ("path",)),
+    "iothreadids/iothread": ((), ("@id",)),
+    "vcpus/vcpu": ((), ("@id",)),
+    "memoryBacking/hugepages/page": ((), ("@size", "@nodeset")),
+    "idmap/uid": ((), ("@start",)),
+    "idmap/gid": ((), ("@start",)),
+    "seclabel": ((), ("@model",)),
+    "sysinfo": ((), ("@type",)),
+    "sysinfo/bios/entry": ((), ("@name",)),
+    "sysinfo/system/entry": ((), ("@name",)),
+    "sysinfo/chassis/entry": ((), ("@name",)),
+    "sysinfo/baseBoard": ((), ()),
+    "sysinfo/baseBoard/entry": ((), ("@name",)),
+    "sysinfo/oemStrings/entry": ((), ()),
+    "sysinfo/entry": ((), ("@name",)),
+    "features/hyperv/feature": ((), ("@name",)),
+    f"{_QEMU}commandline/{_QEMU}arg": ((), ()),
+    f"{_QEMU}commandline/{_QEMU}env": ((), ("@name",)),
+    f"{_QEMU}capabilities/{_QEMU}add": ((), ("@capability",)),
+    f"{_QEMU}capabilities/{_QEMU}del": ((), ("@capability",)),
+}
+
+#: Their order is their meaning, so a member is its place.
+_ORDERED = {"os/boot", "os/initarg", "sysinfo/oemStrings/entry", "devices/graphics/listen", f"{_QEMU}commandline/{_QEMU}arg"}
+
+#: Lists that libvirt adds members to by itself, or that stand for the host's part of something.
+_SHARED = {
+    "devices/controller",
+    "devices/input",
+    "devices/console",
+    "devices/audio",
+    "devices/panic",
+    "devices/tpm",
+    "devices/sound/codec",
+    "devices/graphics/listen",
+    "devices/graphics/channel",
+    "seclabel",
+    "iothreadids/iothread",
+    "vcpus/vcpu",
+    "cpu/numa/cell/distances/sibling",
+}
+
+
+def _key(path: str, node: Node, place: int) -> Key:
+    entry = _LISTS.get(path)
+    if entry is None:
+        return "", ""
+    if path in _ORDERED:
+        return path, str(place)
+    classes = path + " ".join(node.get(name) or "" for name in entry[0])
+    model = node.attributes.get("model", "")
+    if path == "devices/controller" and model.startswith("ich9-"):  # USB companions share one index
+        classes += model
+    values = [node.get(name) or "" for name in entry[1]]
+    return classes, "-".join(value for value in values if value) if any(values) else None
+
+
+def _opaque(path: str) -> bool:
+    return path.startswith("metadata/")
+
+
+RULES = Rules(spell=spell, key=_key, same=same, implied=implied, prune=prune, opaque=_opaque)
+
+
+def shared(path: str) -> bool:
+    return path in _SHARED
+
+
+def runtime(active: Node, wish: Node) -> Node:
+    """The running XML as a definition: what only looks different because it runs is taken from the wish."""
+    if wish.get("cpu@mode") in ("host-model", "maximum"):  # spelled out as a custom model once it runs
+        wished = wish.find("cpu")
+        active = replace(active, children=tuple(wished if child.tag == "cpu" and wished else child for child in active.children))
+    return active
+
+
+def without_record(tree: Node) -> Node:
+    """Without our own note in the metadata, which is no part of the definition."""
+    metadata = tree.find("metadata")
+    if metadata is None or not metadata.all(RECORD):
+        return tree
+    rest = metadata.without(RECORD)
+    return replace(tree, children=tuple(rest if child is metadata else child for child in tree.children if child is not metadata or rest.children))

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What means the same in a guest's XML, and what means nothing. Source: libvirt's src/conf/domain_conf.c."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Optional, Tuple
+
+from ..xmltree import Node
+
+#: A machine type that an alias stands for. The version behind it is the host's; a guest keeps the one it was born with.
+_MACHINES = {"pc": re.compile(r"pc(-i440fx-.+)?"), "q35": re.compile(r"(pc-)?q35(-.+)?")}
+
+#: Values that libvirt takes and does not print, because they are the default.
+_DEFAULT = {"cache", "io", "error_policy", "rerror_policy", "discard", "detect_zeroes", "mode", "sharePolicy", "fullscreen", "txmode"}
+_UNSAID: Dict[str, Tuple[str, ...]] = {
+    "devices/disk@snapshot": ("default",),
+    "devices/disk@rawio": ("default",),
+    "devices/graphics@autoport": ("no",),
+    "devices/graphics@port": ("-1",),  # SPICE's; VNC's is printed
+    "devices/interface/driver@queues": ("1",),
+    "cpu/model@fallback": ("allow",),
+    "devices/video/model@primary": ("no",),
+    "devices/disk/target@tray": ("closed",),
+}
+
+
+def same(field: str, observed: Optional[str], desired: str) -> bool:
+    if observed == desired:
+        return True
+    if field == "os/type@machine":
+        family = _MACHINES.get(desired)
+        return bool(observed and family and family.fullmatch(observed))
+    if observed is None:
+        name = field.rpartition("@")[2]
+        return (name in _DEFAULT and desired == "default") or desired in _UNSAID.get(field, ())
+    return False
+
+
+#: KiB from which on a limit is none. Source: VIR_DOMAIN_MEMORY_PARAM_UNLIMITED.
+_UNLIMITED = 9007199254740991
+
+_CONTAINERS = {
+    "features",
+    "devices",
+    "metadata",
+    "cputune",
+    "memtune",
+    "blkiotune",
+    "numatune",
+    "os/firmware",
+    "devices/disk/iotune",
+    "devices/interface/bandwidth",
+    "devices/interface/guest",
+    "devices/interface/backend",
+    "cpu",
+    "iothreadids",
+    "pm",
+    "memoryBacking",
+}
+
+
+def implied(path: str, node: Node) -> bool:
+    if path.startswith("memtune/") and node.text.isdigit():
+        return int(node.text) >= _UNLIMITED
+    if path in _CONTAINERS and not node.attributes and not node.text:
+        return all(implied(f"{path}/{child.tag}", child) for child in node.children)
+    return False

@@ -1,0 +1,344 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: libvirt_domain
+short_description: Define, start and stop libvirt guests
+version_added: 0.1.0
+description:
+  - Defines a guest (a domain, in libvirt's words), starts and stops it, and keeps it as described.
+  - What the task does not say stays as it is, wherever it came from. UUID and MAC addresses of an existing guest always survive.
+  - The definition of a running guest is changed at once and takes effect when the guest starts again.
+    Until then RV(pending) names the fields concerned, in every run.
+  - New devices are virtio unless the task says otherwise. Disk images are never created and never deleted here.
+author:
+  - virtops.linux contributors (@virtops)
+options:
+  uri:
+    description: The libvirt connection.
+    type: str
+    default: qemu:///system
+  name:
+    description:
+      - The guest's name. Required unless O(xml) has one.
+    type: str
+  state:
+    description:
+      - V(present) defines the guest, and leaves it running or not as it is.
+      - V(running) defines and starts it, and resumes it where it is paused.
+      - V(shutoff) asks it to shut down, and waits for that. See O(timeout) and O(force).
+      - V(paused) pauses it; a guest that does not run is started without letting its CPUs run.
+      - V(absent) shuts it down like V(shutoff) and undefines it. Managed save images and the records of snapshots
+        and checkpoints go with it. Disks stay.
+    type: str
+    choices: [present, running, shutoff, paused, absent]
+    default: present
+  autostart:
+    description: Whether libvirt starts the guest when the host boots.
+    type: bool
+  xml:
+    description:
+      - A definition, or part of one, in libvirt's own format. The other options go on top of it.
+      - Naming one member of a list, for example one C(disk), speaks for the whole list. Everything else that it does not name stays.
+    type: str
+  title:
+    description: A short description, on one line. An empty string takes it away.
+    type: str
+  description:
+    description: A long description. An empty string takes it away.
+    type: str
+  type:
+    description:
+      - The hypervisor, in libvirt's words, for example V(kvm) or V(qemu).
+      - V(auto) is for new guests, and what they get when nothing is said. It is V(kvm) where KVM is proven to run guests on the CPU,
+        else V(qemu). An existing guest keeps its type. Only the local QEMU can be proven, so with another O(uri) state the type.
+    type: str
+  memory:
+    description:
+      - The guest's memory, with its unit, for example V(2G) or V(2048MiB). Required for a new guest unless O(xml) says it.
+      - It is rounded up to whole KiB.
+    type: str
+  current_memory:
+    description: What the guest gets of O(memory) to begin with, the rest being the balloon's. All of it, where only O(memory) is said.
+    type: str
+  vcpus:
+    description: The number of virtual CPUs.
+    type: int
+  arch:
+    description: The CPU architecture, for example V(x86_64) or V(aarch64). Libvirt chooses the host's for a new guest that has none.
+    type: str
+  machine:
+    description:
+      - The machine type, for example V(q35) or V(pc-i440fx-7.2).
+      - With V(q35) and V(pc) a guest keeps the version that it was defined with. Another family gives all its devices new addresses.
+    type: str
+  cpu:
+    description: The CPU that the guest sees.
+    type: dict
+    suboptions:
+      mode:
+        description: How it is chosen. V(custom) needs O(cpu.model).
+        type: str
+        choices: [host-passthrough, host-model, maximum, custom]
+      model:
+        description: A model that libvirt knows, for example V(qemu64).
+        type: str
+  disks:
+    description:
+      - The disks and CD-ROM drives, all of them. An empty list takes them away from the guest; nothing is deleted.
+      - A disk is told from the others by its O(disks[].target).
+    type: list
+    elements: dict
+    suboptions:
+      path:
+        description: An image file, or a block device below C(/dev/). A CD-ROM drive without one is empty.
+        type: str
+      pool:
+        description: The storage pool of O(disks[].volume).
+        type: str
+      volume:
+        description: A volume in the pool, instead of O(disks[].path).
+        type: str
+      format:
+        description:
+          - The image's format. Without it a new disk whose path ends in C(.qcow2) is qcow2, any other raw.
+          - An existing disk keeps its own.
+        type: str
+      target:
+        description: The disk's name inside libvirt, for example V(vda). Without it the next free one of its bus, in the order of the list.
+        type: str
+      bus:
+        description: The bus. New disks get V(virtio), new CD-ROM drives V(sata). See O(disks[].target).
+        type: str
+        choices: [virtio, scsi, sata, usb, ide, fdc]
+      device:
+        description: What the guest sees. A new one is a V(disk).
+        type: str
+        choices: [disk, cdrom]
+      readonly:
+        description: Whether the guest only reads it.
+        type: bool
+      boot_order:
+        description: Its place among the devices to boot from, from 1; 0 takes the place away. Not together with O(boot).
+        type: int
+      serial:
+        description: The serial number that the guest sees. An empty string takes it away.
+        type: str
+  interfaces:
+    description:
+      - The network interfaces, all of them. An empty list takes them away.
+      - One with O(interfaces[].mac) is known by it. The others are known by what they say, and then by their order.
+        A new one gets a MAC address that is made from the host, the guest's name and the place in the list, and keeps it.
+    type: list
+    elements: dict
+    suboptions:
+      type:
+        description: A libvirt network, a bridge of the host, or QEMU's own user-mode network.
+        type: str
+        choices: [network, bridge, user]
+        default: network
+      source:
+        description: The name of the network or of the bridge.
+        type: str
+      mac:
+        description: The MAC address.
+        type: str
+      model:
+        description: The device that the guest sees. A new one is V(virtio).
+        type: str
+      boot_order:
+        description: Its place among the devices to boot from, from 1; 0 takes the place away. Not together with O(boot).
+        type: int
+  kernel:
+    description: A kernel on the host to boot directly. An empty string takes it away.
+    type: path
+  initrd:
+    description: The initial RAM disk of O(kernel). An empty string takes it away.
+    type: path
+  cmdline:
+    description: The command line of O(kernel). An empty string takes it away.
+    type: str
+  boot:
+    description: The kinds of devices to boot from, in order.
+    type: list
+    elements: str
+    choices: [hd, cdrom, network, fd]
+  console:
+    description:
+      - V(true) gives a serial console, for C(virsh console).
+      - V(false) takes all serial ports and consoles away.
+    type: bool
+  console_log:
+    description: A file on the host that gets all the serial console says; it implies O(console). An empty string takes it away.
+    type: path
+  graphics:
+    description: The graphical console.
+    type: dict
+    suboptions:
+      type:
+        description: Its protocol. V(none) takes all graphical consoles away.
+        type: str
+        choices: [none, vnc, spice]
+        required: true
+      listen:
+        description: The address of the host that it listens at.
+        type: str
+      port:
+        description: Its TCP port. V(-1) is a free one at every start, and what a new console has.
+        type: int
+  rng:
+    description: Whether the guest has a virtio source of random numbers. V(true) leaves an existing one of any kind as it is.
+    type: bool
+  guest_agent:
+    description: Whether the guest has the channel of the QEMU guest agent.
+    type: bool
+  memballoon:
+    description: Whether the guest has a virtio memory balloon. Libvirt gives new guests one.
+    type: bool
+  force:
+    description:
+      - End a guest at once, as pulling the plug does, when it did not shut down within O(timeout) seconds,
+        or when it cannot be asked to because it is paused, asleep or crashed.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds that a guest has to shut down.
+    type: int
+    default: 60
+  remove_nvram:
+    description: With O(state=absent), whether the file with the guest's UEFI variables goes as well.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - virtops.linux.attributes
+  - virtops.linux.attributes.converge
+  - virtops.linux.results
+seealso:
+  - module: virtops.linux.libvirt_network
+  - module: virtops.linux.qcow2_image
+  - name: Domain XML format
+    description: Libvirt's reference of all that a guest can be.
+    link: https://libvirt.org/formatdomain.html
+"""
+
+EXAMPLES = r"""
+- name: A guest that runs
+  virtops.linux.libvirt_domain:
+    name: web
+    state: running
+    autostart: true
+    memory: 2G
+    vcpus: 2
+    machine: q35
+    disks:
+      - path: /var/lib/libvirt/images/web.qcow2
+    interfaces:
+      - source: default
+    console: true
+    rng: true
+    guest_agent: true
+
+- name: More memory; the other settings stay, and pending says what waits for a restart
+  virtops.linux.libvirt_domain:
+    name: web
+    memory: 4G
+
+- name: A kernel of the host's, and the console in a file
+  virtops.linux.libvirt_domain:
+    name: tiny
+    memory: 128M
+    kernel: /var/lib/libvirt/boot/vmlinuz
+    initrd: /var/lib/libvirt/boot/initrd.img
+    cmdline: console=ttyS0
+    console_log: /var/log/libvirt/qemu/tiny-console.log
+
+- name: Anything that libvirt can do
+  virtops.linux.libvirt_domain:
+    name: pinned
+    memory: 1G
+    xml: |
+      <domain type="qemu">
+        <vcpu>2</vcpu>
+        <os><type machine="q35">hvm</type></os>
+        <features><acpi/></features>
+        <cputune><vcpupin vcpu="0" cpuset="0"/></cputune>
+      </domain>
+
+- name: Shut down, and end it after two minutes if it does not
+  virtops.linux.libvirt_domain:
+    name: web
+    state: shutoff
+    timeout: 120
+    force: true
+
+- name: No such guest; its disks stay
+  virtops.linux.libvirt_domain:
+    name: web
+    state: absent
+    force: true
+"""
+
+RETURN = r"""
+resource:
+  description: The guest after the run.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: The guest's name.
+      type: str
+    state:
+      description: running, paused, shutoff, pmsuspended, crashed or absent.
+      type: str
+    autostart:
+      description: Whether it starts with the host.
+      type: bool
+    persistent:
+      description: Whether it is still defined after it shuts down.
+      type: bool
+    xml:
+      description: The part of its definition that the task speaks of, with passwords hidden.
+      type: str
+    uuid:
+      description: Its UUID.
+      type: str
+    type:
+      description: Its hypervisor type, for example kvm.
+      type: str
+    macs:
+      description: The MAC addresses of its interfaces, in order.
+      type: list
+      elements: str
+  sample:
+    name: web
+    state: running
+    autostart: true
+    persistent: true
+    type: kvm
+    macs: ["52:54:00:1c:04:7e"]
+pending:
+  description: The fields of the definition that the running guest does not have yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [memory, "devices/disk[vdb]"]
+rolled_back:
+  description: The changed definition did not start, and the one before it is back in place.
+  returned: when a start fails after a change
+  type: bool
+"""
+
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run import run
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import accelerated
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
+
+
+def main():
+    run(domain_resource(accelerated))
+
+
+if __name__ == "__main__":
+    main()

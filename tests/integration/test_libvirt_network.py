@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+
+NAME = "vt-net"
+MODULE = "libvirt_network"
+OPTIONS = {
+    "name": NAME,
+    "bridge": {"name": "vt-net0"},
+    "forward": {"mode": "nat"},
+    "ips": [
+        {
+            "address": "198.18.77.1",
+            "prefix": 24,
+            "dhcp": {
+                "ranges": [{"start": "198.18.77.100", "end": "198.18.77.150"}],
+                "hosts": [{"mac": "52:54:00:AA:00:01", "name": "one", "ip": "198.18.77.10"}],
+            },
+        },
+        {"address": "fd00:77::1/64"},
+    ],
+}
+
+
+def virsh(*words: str, stdin: str | None = None) -> str:
+    return subprocess.run(["virsh", "-q", "-c", "qemu:///system", *words], input=stdin, capture_output=True, text=True, check=True).stdout
+
+
+def remove(name: str = NAME) -> None:
+    for verb in ("net-destroy", "net-undefine"):
+        subprocess.run(["virsh", "-q", verb, name], capture_output=True, check=False)
+
+
+@pytest.fixture(autouse=True)
+def clean(libvirtd):
+    remove()
+    yield
+    remove()
+
+
+@pytest.fixture
+def defined():
+    apply(MODULE, {**OPTIONS, "forward": {"mode": "none"}, "state": "inactive"})
+    return {"name": NAME, "state": "inactive"}
+
+
+def test_the_life_of_a_network():
+    made = cycle(MODULE, OPTIONS)
+    assert [step["action"] for step in made["actions"]] == ["define_network", "start_network"]
+    assert made["resource"]["bridge"] == "vt-net0"
+    cycle(MODULE, {"name": NAME, "state": "inactive"})
+    settled(MODULE, {**OPTIONS, "state": "present"})
+    cycle(MODULE, {"name": NAME})
+    gone = cycle(MODULE, {"name": NAME, "state": "absent"})
+    assert [step["action"] for step in gone["actions"]] == ["stop_network", "undefine_network"]
+
+
+#: Several options at a time, each with two values, and the field of the definition that each must change.
+CHANGES: list[dict[str, tuple[Any, Any, str]]] = [
+    {
+        "forward": ({"mode": "nat"}, {"mode": "none"}, "forward"),
+        "bridge": ({"name": "vt-net1", "stp": False, "delay": 2}, {"name": "vt-net2", "stp": True, "delay": 0}, "bridge"),
+        "mac": ("52:54:00:12:34:5A", "52:54:00:12:34:56", "mac@address"),
+        "domain": ("lab.example", "", "domain"),
+        "mtu": (1400, 9000, "mtu"),
+        "ips": ([{"address": "198.18.78.1", "prefix": 25}], [{"address": "198.18.77.1/24", "dhcp": {"ranges": [], "hosts": []}}], "ip"),
+    },
+    {
+        "forward": ({"mode": "nat", "dev": "eth7"}, {"mode": "route", "dev": "eth8"}, "forward"),
+        "bridge": ({"stp": False}, {"stp": True}, "bridge@stp"),
+        "ips": (OPTIONS["ips"], [{"address": "fd00:78::1/64", "dhcp": {"hosts": [{"name": "six", "ip": "fd00:78::6"}]}}], "ip"),
+    },
+    {"forward": ({"mode": "open"}, {"mode": "nat"}, "forward")},
+]
+
+
+@pytest.mark.parametrize("options", CHANGES, ids=lambda options: "-".join(options))
+def test_each_option_of_a_defined_network(defined, options):
+    apply(MODULE, {**defined, "ips": [{"address": "198.18.99.1/24"}]})
+    for which in (0, 1, 0):
+        result = cycle(MODULE, {**defined, **{name: values[which] for name, values in options.items()}})
+        for name, values in options.items():
+            assert any(change.startswith(values[2]) for change in result["actions"][0]["changes"]), f"{name} changed nothing: {result['actions']}"
+
+
+def test_autostart_and_no_addresses(defined):
+    option_cycle(MODULE, defined, "autostart", True, False)
+    cycle(MODULE, {**defined, "ips": []})
+
+
+def test_dev_can_be_taken_away(defined):
+    cycle(MODULE, {**defined, "forward": {"mode": "nat", "dev": "eth7"}})
+    cycle(MODULE, {**defined, "forward": {"mode": "nat", "dev": ""}})
+
+
+def test_dhcp_lists_are_left_alone_unless_named(defined):
+    cycle(MODULE, {**defined, "ips": [{"address": "198.18.77.1/24", "dhcp": {"ranges": []}}]})
+    xml = virsh("net-dumpxml", NAME)
+    assert "<range" not in xml and "52:54:00:aa:00:01" in xml and "fd00:77" not in xml
+
+
+def test_a_running_network_has_pending_fields_until_it_is_restarted():
+    apply(MODULE, OPTIONS)
+    changed = cycle(MODULE, {"name": NAME, "mtu": 1400})
+    assert changed["pending"] == ["mtu"] and changed["restart_required"]
+    assert settled(MODULE, {"name": NAME, "mtu": 1400})["pending"] == ["mtu"]
+    restarted = cycle(MODULE, {"name": NAME, "mtu": 1400, "restart": "if_required"})
+    assert restarted["pending"] == [] and [step["action"] for step in restarted["actions"]] == ["stop_network", "start_network"]
+
+
+def test_xml_and_options_on_top():
+    xml = f"<network><name>{NAME}</name><bridge name='vt-net0'/><ip address='198.18.77.1' netmask='255.255.255.0'/></network>"
+    cycle(MODULE, {"xml": xml, "state": "inactive"})
+    cycle(MODULE, {"xml": xml, "state": "inactive", "domain": "lab.example"})
+    settled(MODULE, {"xml": xml, "state": "inactive"})
+    settled(MODULE, {"state": "inactive", "xml": virsh("net-dumpxml", "--inactive", NAME)})
+
+
+def test_an_equal_network_of_virsh_is_adopted():
+    virsh("net-define", "/dev/stdin", stdin=f"<network><name>{NAME}</name><bridge name='vt-net0'/><ip address='198.18.77.1' prefix='24'/></network>")
+    options = {"name": NAME, "state": "inactive", "bridge": {"name": "vt-net0"}, "ips": [{"address": "198.18.77.1/24"}]}
+    uuid = settled(MODULE, options)["resource"]["uuid"]
+    assert cycle(MODULE, {**options, "mtu": 1400})["resource"]["uuid"] == uuid
+
+
+def test_a_transient_network_is_made_persistent():
+    virsh("net-create", "/dev/stdin", stdin=f"<network><name>{NAME}</name><bridge name='vt-net0'/></network>")
+    made = cycle(MODULE, {"name": NAME})
+    assert made["resource"]["persistent"] and made["resource"]["state"] == "active"
+
+
+@pytest.mark.parametrize("text", ["a\"<b>&amp;'/><ip address='1.2.3.4'/>"])
+def test_text_stays_text(defined, text):
+    cycle(MODULE, {**defined, "xml": f"<network><dns><txt name='vt' value={quoteattr(text)}/></dns></network>"})
+    assert virsh("net-dumpxml", NAME).count("<ip ") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"name": "a/b"}, "invalid_name"),
+        ({"xml": '<!DOCTYPE network [<!ENTITY a "b">]><network><name>&a;</name></network>'}, "invalid_xml"),
+        ({"forward": {"mode": "nat"}, "ips": []}, "missing_option"),
+        ({}, "network_not_found"),
+        ({"uri": "qemu+unix:///system?socket=/nowhere", "mtu": 1400}, "libvirt_unreachable"),
+    ],
+)
+def test_bad_input_is_refused(options, code):
+    refused(MODULE, {"name": NAME, **options}, code)
+
+
+def test_libvirts_own_refusal_is_one_sentence(defined):
+    message = refused(
+        MODULE, {**defined, "xml": "<network><route address='198.18.0.0' prefix='77' gateway='198.18.77.9'/></network>"}, "invalid_definition"
+    )
+    assert message.startswith(f"network {NAME}: libvirt refuses the definition: ")
+
+
+def test_a_failed_start_says_why(defined):
+    assert NAME in refused(MODULE, {**defined, "state": "active", "bridge": {"name": "lo"}}, "start_failed")
+
+
+def test_a_uuid_that_is_taken(defined):
+    uuid = virsh("net-uuid", NAME).strip()
+    refused(MODULE, {"xml": f"<network><name>vt-other</name><uuid>{uuid}</uuid></network>"}, "uuid_in_use", check_mode=True)
+    refused(MODULE, {"xml": f"<network><name>{NAME}</name><uuid>{uuid[:-4]}0000</uuid></network>"}, "uuid_mismatch")
+
+
+def test_where_libvirt_is_not_there_yet_check_mode_predicts():
+    options = {**OPTIONS, "uri": "qemu+unix:///system?socket=/nowhere"}
+    result = check(MODULE, options)
+    assert result["changed"] and [step["action"] for step in result["actions"]] == ["define_network", "start_network"]
+    assert "cannot connect" in str(result["warnings"])
+    assert run_module(MODULE, options)["code"] == "libvirt_unreachable"
