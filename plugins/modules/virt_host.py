@@ -41,6 +41,11 @@ options:
     type: list
     elements: dict
     default: []
+  seeds:
+    description: Cloud-init seeds, each with the options of M(virtops.linux.cloud_init_seed).
+    type: list
+    elements: dict
+    default: []
   networks:
     description: Libvirt networks, each with the options of M(virtops.linux.libvirt_network).
     type: list
@@ -65,7 +70,7 @@ EXAMPLES = r"""
     bridges:
       - name: br-guests
         stp: false
-        addresses: [192.0.2.1/24]
+        addresses: [203.0.113.1/24]
     images:
       - path: /var/lib/libvirt/images/web.qcow2
         size: 20G
@@ -97,7 +102,7 @@ resource:
   description: The objects after the run, in one list for each option.
   returned: success
   type: dict
-  sample: {"modules": [], "cgroups": [], "bridges": [{"name": "br-guests"}], "images": [], "networks": [], "guests": []}
+  sample: {"modules": [], "cgroups": [], "bridges": [{"name": "br-guests"}], "images": [], "seeds": [], "networks": [], "guests": []}
 item:
   description: The item that failed, for example C(guests[2] web).
   returned: failure of an item
@@ -117,12 +122,14 @@ from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.resour
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import accelerated
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.resource import RESOURCE as NETWORK
+from ansible_collections.virtops.linux.plugins.module_utils.seed.resource import RESOURCE as SEED
 
 SECTIONS = (
     Section("modules", KERNEL_MODULE),
     Section("cgroups", CGROUP),
     Section("bridges", BRIDGE),
     Section("images", IMAGE),
+    Section("seeds", SEED),
     Section("networks", NETWORK, inherits=("uri",)),
     Section("guests", domain_resource(accelerated), inherits=("uri",)),
 )

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, List
 
@@ -20,9 +22,32 @@ def _answers() -> bool:
     return subprocess.run(["virsh", "-c", "qemu:///system", "uri"], capture_output=True, check=False).returncode == 0
 
 
+@contextmanager
+def _kvm_device_open() -> Iterator[None]:
+    """/dev/kvm as udev makes it. Closed to the emulator's user, libvirt probes the emulator again at every definition."""
+    device = Path("/dev/kvm")
+    if not device.exists():
+        yield
+        return
+    before = device.stat()
+    shutil.chown(device, group="kvm")
+    device.chmod(0o660)
+    try:
+        yield
+    finally:
+        os.chown(device, before.st_uid, before.st_gid)
+        device.chmod(stat.S_IMODE(before.st_mode))
+
+
 @pytest.fixture(scope="session")
 def libvirtd() -> Iterator[None]:
     """qemu:///system answers. Daemons that were started for it are stopped at the end."""
+    with _kvm_device_open(), _running():
+        yield
+
+
+@contextmanager
+def _running() -> Iterator[None]:
     started: List[subprocess.Popen[bytes]] = []
     if not _answers():
         Path("/run/libvirt").mkdir(exist_ok=True)
@@ -31,7 +56,9 @@ def libvirtd() -> Iterator[None]:
         while not _answers():
             assert time.monotonic() < deadline, "libvirtd does not answer within 30 seconds"
             time.sleep(0.2)
-    yield
-    for daemon in reversed(started):
-        daemon.terminate()
-        daemon.wait(30)
+    try:
+        yield
+    finally:
+        for daemon in reversed(started):
+            daemon.terminate()
+            daemon.wait(30)

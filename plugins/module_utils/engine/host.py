@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Any, Iterator, List, Optional, Sequence, Union
 
 from .errors import Failure, NotReady
 
@@ -35,17 +35,24 @@ class Result:
 
 
 @contextmanager
-def _explained(operation: str, path: str) -> Iterator[None]:
+def explained(operation: str, path: str) -> Iterator[None]:
+    """Turns an OSError into a sentence. Failure C(permission_denied), C(no_space) or C(io_error), with its errno."""
     try:
         yield
     except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise no_space(path, error.strerror, errno=name) from error
         denied = error.errno in (errno.EACCES, errno.EPERM)
         way_out = "; run the task with become: true" if denied and os.geteuid() else ""
-        raise Failure(
-            f"{path}: cannot {operation}: {error.strerror}{way_out}",
-            "permission_denied" if denied else "io_error",
-            errno=errno.errorcode.get(error.errno or 0, ""),
-        ) from error
+        raise Failure(f"{path}: cannot {operation}: {error.strerror}{way_out}", "permission_denied" if denied else "io_error", errno=name) from error
+
+
+def no_space(path: str, said: Optional[str] = None, **details: Any) -> Failure:
+    """What to raise where a file does not fit. said: the system's own words."""
+    directory = os.path.dirname(path)
+    words = f" ({said})" if said else ""
+    return Failure(f"{path}: the file system of {directory} has no room for it{words}; free space there, or put it elsewhere", "no_space", **details)
 
 
 class Host:
@@ -102,7 +109,7 @@ class Host:
         except OSError as error:
             if error.errno in _GONE:
                 return None
-            with _explained("read", path):
+            with explained("read", path):
                 raise
         return None
 
@@ -126,7 +133,7 @@ class Host:
         except OSError as error:
             if error.errno in _GONE:
                 return []
-            with _explained("list", path):
+            with explained("list", path):
                 raise
         return []
 
@@ -148,7 +155,7 @@ class Host:
         real = os.path.realpath(self.path(path))
         directory = os.path.dirname(real)
         data = content.encode() if isinstance(content, str) else content
-        with _explained("write", path):
+        with explained("write", path):
             os.makedirs(directory, exist_ok=True)
             handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(real)}.", suffix=".tmp", dir=directory)
             try:
@@ -170,7 +177,7 @@ class Host:
 
     def write_knob(self, path: str, text: str) -> None:
         """Write to a file of the kernel's (sysfs, cgroupfs, procfs), in the single write(2) that those expect."""
-        with _explained(f"write {text!r}", path):
+        with explained(f"write {text!r}", path):
             handle = os.open(self.path(path), os.O_WRONLY)
             try:
                 os.write(handle, text.encode())
@@ -178,18 +185,18 @@ class Host:
                 os.close(handle)
 
     def make_dir(self, path: str, mode: int = 0o755) -> None:
-        with _explained("make the directory", path):
+        with explained("make the directory", path):
             os.makedirs(self.path(path), mode=mode, exist_ok=True)
 
     def remove_dir(self, path: str) -> None:
         """Remove an empty directory (or a cgroup); one that is gone already is fine."""
-        with _explained("remove the directory", path), suppress(FileNotFoundError):
+        with explained("remove the directory", path), suppress(FileNotFoundError):
             os.rmdir(self.path(path))
 
     def remove(self, path: str) -> None:
         """Remove a file; one that is gone already is fine."""
         real = self.path(path)
-        with _explained("remove", path):
+        with explained("remove", path):
             try:
                 os.unlink(real)
             except FileNotFoundError:

@@ -8,9 +8,10 @@ import time
 import traceback
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, List, Mapping, NoReturn, Tuple, TypeVar
+from typing import Any, Callable, Dict, Generic, List, Mapping, NoReturn, Set, Tuple, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import Failure, NotReady
 from .host import Host
@@ -72,7 +73,8 @@ class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
 def run(resource: Resource[Any, Any, Any]) -> None:
     """The main() of a module: options in, exit_json or fail_json out."""
     module = Module(supports_check_mode=True, **resource.spec)
-    finish(module, guarded(module, lambda: converge(resource, Host(), module.params, module.check_mode)))
+    params = options(module)
+    finish(module, guarded(module, lambda: converge(resource, Host(), params, module.check_mode)))
 
 
 def run_info(spec: Mapping[str, Any], gather: Callable[[Host, Mapping[str, Any]], Dict[str, Any]]) -> None:
@@ -139,13 +141,38 @@ def _result(
         "actions": _describe(plan.actions),
         "resource": {**new, **resource.facts(after)},
         "diff": {"before": to_yaml(old), "after": to_yaml(new)},
-        "warnings": list(plan.warnings),
+        "warnings": list(dict.fromkeys((*plan.warnings, *final.warnings))),
     }
     if final.pending:
         result.update(pending=list(final.pending), restart_required=True)
     else:
         result.update(pending=[], restart_required=False)
     return result
+
+
+def options(module: AnsibleModule) -> Dict[str, Any]:
+    """The module's options, with secret structures taken out of what Ansible shows of the call.
+
+    Ansible masks a no_log option by masking every scalar in it, wherever a result has it. For a text that is right. For a structure it is
+    not: after C(cpus: 1), every 1 of the result would be asterisks. No resource returns such an option, so not showing it is enough.
+    """
+    params = dict(module.params)
+    hidden = [name for name, option in module.argument_spec.items() if _is_secret_structure(option, params.get(name))]
+    if hidden:
+        module.no_log_values = secret_words(module.argument_spec, params)
+        module.params.update(dict.fromkeys(hidden, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"))
+    return params
+
+
+def secret_words(spec: Mapping[str, Any], params: Mapping[str, Any]) -> Set[str]:
+    """The texts that are masked wherever a result has them: of all no_log options but the structures."""
+    shown = {name: option for name, option in spec.items() if params.get(name) is not None and not _is_secret_structure(option, params[name])}
+    checked = ArgumentSpecValidator(shown).validate({name: params[name] for name in shown})
+    return set(checked._no_log_values)  # pylint: disable=protected-access  # has no public name
+
+
+def _is_secret_structure(option: Mapping[str, Any], value: Any) -> bool:
+    return bool(option.get("no_log")) and isinstance(value, (dict, list))
 
 
 def _describe(actions: Tuple[Action, ...] | List[Action]) -> List[Dict[str, Any]]:

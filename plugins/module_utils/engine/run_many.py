@@ -11,7 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import Failure
 from .host import Host
-from .run import Module, Resource, converge, finish, guarded
+from .run import Module, Resource, converge, finish, guarded, options, secret_words
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,18 @@ class Item:
 
 def run_many(common: Mapping[str, Any], sections: Sequence[Section]) -> None:
     """The main() of a module that converges lists of resources. common: the argument spec of what is no section."""
-    lists = {section.option: {"type": "list", "elements": "dict", "default": []} for section in sections}
-    module = Module(argument_spec={**common, **lists}, supports_check_mode=True)
-    finish(module, guarded(module, lambda: _converge_all(module, sections)))
+    module = Module(argument_spec={**common, **{section.option: _list_of(section) for section in sections}}, supports_check_mode=True)
+    params = options(module)
+    finish(module, guarded(module, lambda: _converge_all(module, params, sections)))
+
+
+def _list_of(section: Section) -> Dict[str, Any]:
+    """The list as an option. Where its items have secrets, Ansible must log none of it: it does not look into the items."""
+    return {"type": "list", "elements": "dict", "default": [], "no_log": _has_secrets(section.resource.spec["argument_spec"])}
+
+
+def _has_secrets(spec: Mapping[str, Any]) -> bool:
+    return any(option.get("no_log") or _has_secrets(option.get("options") or {}) for option in spec.values())
 
 
 def items(sections: Iterable[Section], params: Mapping[str, Any]) -> Tuple[List[Item], List[str], List[str]]:
@@ -56,7 +65,7 @@ def items(sections: Iterable[Section], params: Mapping[str, Any]) -> Tuple[List[
             label = f"{section.option}[{index}] {given.get('name') or given.get('path') or ''}".strip()
             inherited = {key: params[key] for key in section.inherits}
             checked = ArgumentSpecValidator(**section.resource.spec).validate({**inherited, **given})
-            secrets += checked._no_log_values  # pylint: disable=protected-access  # has no public name
+            secrets += secret_words(section.resource.spec["argument_spec"], checked.validated_parameters)
             mistakes += [f"{label}: {message}" for message in checked.error_messages]
             item = Item(label, section, checked.validated_parameters)
             if not checked.error_messages:
@@ -78,8 +87,8 @@ def ordered(found: Sequence[Item]) -> List[Item]:
     return [item for item in reversed(found) if item.leaves] + [item for item in found if not item.leaves]
 
 
-def _converge_all(module: Module, sections: Sequence[Section]) -> Dict[str, Any]:
-    found, mistakes, secrets = items(sections, module.params)
+def _converge_all(module: Module, params: Mapping[str, Any], sections: Sequence[Section]) -> Dict[str, Any]:
+    found, mistakes, secrets = items(sections, params)
     module.no_log_values.update(secrets)
     if mistakes:
         raise Failure("; ".join(mistakes), "invalid_options", mistakes=mistakes)

@@ -34,7 +34,7 @@ def test_a_failed_write_keeps_the_old_file(host, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(Failure, match="No space left on device") as caught:
         host.write("/a", "new")
-    assert caught.value.code == "io_error"
+    assert caught.value.code == "no_space"
     assert host.read("/a") == "old" and os.listdir(tmp_path) == ["a"]
 
 
