@@ -13,7 +13,8 @@ description:
     A hundred guests cost one round trip.
   - Each item has the options of the module that manages one such object. All items are checked before the first one is touched,
     and all mistakes are told at once.
-  - Items with C(state=absent) go first and in reverse order, so that a guest goes before its network. The others follow in the order of the options here.
+  - Items with C(state=absent) go first and in reverse order, so that a guest goes before its network.
+    The others follow in the order of the options here.
 author:
   - virtops.linux contributors (@virtops)
 options:
@@ -23,6 +24,11 @@ options:
     default: qemu:///system
   modules:
     description: Kernel modules, each with the options of M(virtops.linux.kvm_module).
+    type: list
+    elements: dict
+    default: []
+  hugepages:
+    description: Huge pages, each with the options of M(virtops.linux.hugepages).
     type: list
     elements: dict
     default: []
@@ -102,7 +108,7 @@ resource:
   description: The objects after the run, in one list for each option.
   returned: success
   type: dict
-  sample: {"modules": [], "cgroups": [], "bridges": [{"name": "br-guests"}], "images": [], "seeds": [], "networks": [], "guests": []}
+  sample: {"modules": [], "hugepages": [], "cgroups": [], "bridges": [{"name": "br-guests"}], "images": [], "seeds": [], "networks": [], "guests": []}
 item:
   description: The item that failed, for example C(guests[2] web).
   returned: failure of an item
@@ -117,6 +123,7 @@ mistakes:
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.resource import RESOURCE as BRIDGE
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.resource import RESOURCE as CGROUP
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Section, run_many
+from ansible_collections.virtops.linux.plugins.module_utils.hugepages.resource import RESOURCE as HUGEPAGES
 from ansible_collections.virtops.linux.plugins.module_utils.image.resource import RESOURCE as IMAGE
 from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.resource import RESOURCE as KERNEL_MODULE
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import accelerated
@@ -126,6 +133,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.seed.resource import
 
 SECTIONS = (
     Section("modules", KERNEL_MODULE),
+    Section("hugepages", HUGEPAGES),
     Section("cgroups", CGROUP),
     Section("bridges", BRIDGE),
     Section("images", IMAGE),

@@ -8,18 +8,13 @@ import re
 from typing import Dict, FrozenSet, Optional, Set, Tuple
 
 from ..engine.host import Host
-from .model import AUTO, Desired, Observed, fold
+from .files import autoload_path, lines_elsewhere, options_path, parse_kept
+from .holders import dependents, holders
+from .initramfs import images_with
+from .model import AUTO, NO_BLACKLIST, Desired, Kept, Observed, fold, kept_after
 
 #: CPU flag → the module that drives it. Source: arch/x86/kvm/Kconfig.
 VENDOR_MODULES = {"vmx": "kvm_intel", "svm": "kvm_amd"}
-
-
-def autoload_path(name: str) -> str:
-    return f"/etc/modules-load.d/virtops-{name}.conf"
-
-
-def options_path(name: str) -> str:
-    return f"/etc/modprobe.d/virtops-{name}.conf"
 
 
 def cpu_flags(cpuinfo: str) -> Set[str]:
@@ -33,14 +28,15 @@ def loaded_modules(proc_modules: str) -> Set[str]:
     return {line.split()[0] for line in proc_modules.splitlines() if line.strip()}
 
 
-def parse_options(text: str, name: str) -> Dict[str, str]:
-    """The parameters that the lines "options NAME k=v ..." of a modprobe.d file give a module."""
-    found: Dict[str, str] = {}
-    for line in text.splitlines():
-        words = line.split("#", 1)[0].split()
-        if len(words) > 2 and words[0] == "options" and fold(words[1]) == name:
-            found.update(dict(word.split("=", 1) for word in words[2:] if "=" in word))
-    return found
+def parse_types(listing: str) -> Dict[str, str]:
+    """Parameter → type, from what modinfo --null --field parm says: C(nested: (int)), C(debug:Level (0=none) (int))."""
+    types: Dict[str, str] = {}
+    for field in listing.split("\0"):
+        name, colon, about = field.strip().partition(":")
+        kind = re.search(r"\(([^()]*)\)$", about.strip())
+        if colon and name:
+            types[fold(name)] = kind[1] if kind else ""
+    return types
 
 
 def read(host: Host, desired: Desired) -> Observed:
@@ -54,19 +50,27 @@ def read(host: Host, desired: Desired) -> Observed:
     in_kernel = host.is_dir(f"/sys/module/{name}")
     builtin = (in_kernel and not loaded) or name in _catalogue(host, "modules.builtin")
     known = loaded or builtin or (loadable and name in _catalogue(host, "modules.dep"))
-    if not known:
-        return Observed(None, loadable=loadable, reason=_missing(name, loadable, disabled))
-    options = host.read(options_path(name))
+    text = host.read(options_path(name))
+    kept = Kept(None, NO_BLACKLIST) if text is None else parse_kept(text, name)
     parameters, writable = _parameters(host, name)
+    above = dependents(host, name) if loaded else ()
     return Observed(
-        name,
+        name if known else None,
         loaded=loaded,
         builtin=builtin,
         loadable=loadable,
+        reason="" if known else _missing(name, loadable, disabled),
         parameters=parameters,
         writable=writable,
+        types=_types(host, name) if known and not builtin and (desired.parameters or desired.reloaded) else None,
         autoload=host.exists(autoload_path(name)),
-        options=None if options is None else parse_options(options, name),
+        options=kept.options,
+        blacklist=kept.blacklist,
+        lines=lines_elsewhere(host, name),
+        dependents=above,
+        holders=holders(host, name, above) if loaded and (desired.may_unload or desired.parameters) else (),
+        outdated=loaded and desired.reloaded and _outdated(host, name),
+        images=() if builtin or kept == kept_after(kept, desired) else images_with(host, name),
     )
 
 
@@ -109,3 +113,20 @@ def _parameters(host: Host, name: str) -> Tuple[Dict[str, str], FrozenSet[str]]:
     base = f"/sys/module/{name}/parameters"
     values = {key: (host.try_read(f"{base}/{key}") or "").strip() for key in host.list(base)}
     return values, frozenset(key for key in values if host.is_writable(f"{base}/{key}"))
+
+
+def _types(host: Host, name: str) -> Optional[Dict[str, str]]:
+    """What the module's file says that it takes; None where there is no modinfo, or no such file any more."""
+    if not host.which("modinfo"):
+        return None
+    said = host.run(["modinfo", "--null", "--field", "parm", name], check=False)
+    return None if said.rc else parse_types(said.stdout)
+
+
+def _outdated(host: Host, name: str) -> bool:
+    """Whether the running module is another build than its file. Not every module carries the checksum that tells."""
+    running = (host.try_read(f"/sys/module/{name}/srcversion") or "").strip()
+    if not running or not host.which("modinfo"):
+        return False
+    said = host.run(["modinfo", "--field", "srcversion", name], check=False)
+    return not said.rc and said.stdout.strip() not in ("", running)

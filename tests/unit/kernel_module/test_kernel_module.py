@@ -9,6 +9,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.kernel_module import
 from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.apply import apply
 from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.model import Desired, Observed, from_params, same
 from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.read import read
+from fake_kernel import DEFAULTS
 from support.hosts import FakeHost, converged
 
 AMD = "processor\t: 0\nflags\t\t: fpu svm npt\n"
@@ -17,7 +18,7 @@ CATALOGUE = {
     "/lib/modules/6.1.0/modules.dep": "kernel/arch/x86/kvm/kvm-amd.ko.xz: kernel/arch/x86/kvm/kvm.ko.xz\n",
     "/lib/modules/6.1.0/modules.builtin": "kernel/drivers/net/tun.ko\n",
 }
-PARAMS = {"name": "auto", "state": "present", "parameters": None, "persistent": True, "ignore_missing": False}
+PARAMS = {**DEFAULTS, "name": "auto"}
 
 
 def test_auto_is_the_vendors_module(tmp_path):
@@ -69,9 +70,9 @@ def test_a_missing_module_is_said_truthfully(tmp_path, files, words):
 def test_load_and_persist():
     plan = converged(p.plan, Observed("kvm_amd"), Desired("kvm_amd", parameters={"nested": "1"}))
     assert plan.actions == (
+        p.LoadModule("kvm_amd", {"nested": "1"}),
         p.WriteOptions("kvm_amd", {"nested": "1"}),
         p.EnableAutoload("kvm_amd"),
-        p.LoadModule("kvm_amd", {"nested": "1"}),
     )
 
 
