@@ -81,7 +81,7 @@ CHANGES: list[dict[str, tuple[Any, Any, str]]] = [
 ]
 
 
-@pytest.mark.parametrize("options", CHANGES, ids=lambda options: "-".join(options))
+@pytest.mark.parametrize("options", CHANGES, ids="-".join)
 def test_each_option_of_a_defined_network(defined, options):
     apply(MODULE, {**defined, "ips": [{"address": "198.18.99.1/24"}]})
     for which in (0, 1, 0):

@@ -65,7 +65,7 @@ def _explained(action: plan_cgroupfs.WriteKnob, failure: Failure) -> Failure:
 
 @_do.register
 def _move(action: plan_cgroupfs.MoveProcesses, host: Host) -> None:
-    for _ in range(_ROUNDS):
+    for _attempt in range(_ROUNDS):
         left = 0
         for path in _tree(host, action.target):
             for pid in (host.try_read(f"{path}/cgroup.procs") or "").split():

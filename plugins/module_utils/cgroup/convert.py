@@ -71,7 +71,7 @@ def numbers(text: str) -> Optional[Set[int]]:
         return None
     found: Set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
+        first, _dash, last = part.partition("-")
         if int(last or first) > _HIGHEST_LISTED or int(last or first) < int(first):
             return None
         found.update(range(int(first), int(last or first) + 1))

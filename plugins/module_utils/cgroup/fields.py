@@ -211,7 +211,7 @@ def _period_v2(value: Any, around: Around) -> str:
 
 
 def _halves(around: Around) -> Tuple[str, str]:
-    quota, _, period = around.knobs.get("cpu.max", f"max {DEFAULT_PERIOD}").partition(" ")
+    quota, _space, period = around.knobs.get("cpu.max", f"max {DEFAULT_PERIOD}").partition(" ")
     return quota, period or str(DEFAULT_PERIOD)
 
 

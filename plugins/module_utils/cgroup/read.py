@@ -34,8 +34,8 @@ def parse_mountinfo(text: str) -> List[Mount]:
     """The cgroup hierarchies in the text of /proc/self/mountinfo, each once, where it is mounted first."""
     found: Dict[Tuple[int, FrozenSet[str]], Mount] = {}
     for line in text.splitlines():
-        head, _, tail = line.partition(" - ")
-        kind, _, rest = tail.partition(" ")
+        head, _dash, tail = line.partition(" - ")
+        kind, _space, rest = tail.partition(" ")
         if kind not in ("cgroup", "cgroup2"):
             continue
         path = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), head.split()[4])

@@ -192,7 +192,7 @@ def _matched(observed: Node, wish: Node, rules: Rules, path: str) -> Tuple[List[
     """The wish's children with what they stand for in the state, and the state's children that must go."""
     leaving: List[Node] = []
     partner: Dict[int, Node] = {}
-    tags = [child.tag for child in wish.children] + sorted(tag for tag in wish.owned if tag[:1] != "@") + sorted(tag for tag, _ in wish.absent)
+    tags = [child.tag for child in wish.children] + sorted(tag for tag in wish.owned if tag[:1] != "@") + sorted(absent[0] for absent in wish.absent)
     for tag in dict.fromkeys(tags):
         below = _below(path, tag)
         old = [(child, rules.key(below, child, place)) for place, child in enumerate(observed.all(tag))]

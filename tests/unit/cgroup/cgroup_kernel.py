@@ -59,7 +59,7 @@ class CgroupV2(FakeHost):
 
     def write_knob(self, path: str, text: str) -> None:
         self.writes.append((path[len(ROOT) + 1 :], text))
-        directory, _, name = path.rpartition("/")
+        directory, _slash, name = path.rpartition("/")
         if not self.exists(path):
             raise Failure(f"{path}: no such file", "io_error", errno="ENOENT")
         if name == "cgroup.subtree_control":

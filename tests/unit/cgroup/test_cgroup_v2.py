@@ -107,7 +107,7 @@ def test_the_order_of_writing(host):
 def test_only_what_differs_is_written(host):
     cycle(host, params({"cpu": {"shares": 1024, "quota": 50000}}))
     assert cycle(host, params({"cpu": {"shares": 1024, "quota": 60000}}))[0] == [("vt/web/cpu.max", "60000 100000")]
-    writes, _ = cycle(host, params({"memory": {"limit": 50000001}}))
+    writes, _resource = cycle(host, params({"memory": {"limit": 50000001}}))
     assert writes[-1] == ("vt/web/memory.max", str(50000001 // PAGE * PAGE))
 
 
@@ -118,7 +118,7 @@ def test_conversions_of_shares_differ(host):
 
 def test_memory_without_limit_is_swap_without_limit(host):
     cycle(host, params({"memory": {"limit": "64M", "swap": "64M"}}))
-    writes, _ = cycle(host, params({"memory": {"limit": -1}}))
+    writes, _resource = cycle(host, params({"memory": {"limit": -1}}))
     assert writes == [("vt/web/memory.max", "max"), ("vt/web/memory.swap.max", "max")]
 
 
@@ -174,7 +174,7 @@ def test_a_cgroup_without_limits_needs_no_controllers(host):
 
 
 def test_unified(host):
-    writes, _ = cycle(host, params({"unified": {"memory.high": "32M", "pids.max": "max", "cpu.max": "20000"}}))
+    writes, _resource = cycle(host, params({"unified": {"memory.high": "32M", "pids.max": "max", "cpu.max": "20000"}}))
     assert writes[2:] == [("vt/web/memory.high", str(32 * MIB)), ("vt/web/pids.max", "max"), ("vt/web/cpu.max", "20000 100000")]
     with pytest.raises(Failure, match="what another option sets too"):
         converge(RESOURCE, host, params({"unified": {"pids.max": "5"}, "pids": {"limit": 6}}), True)
@@ -185,7 +185,7 @@ def test_what_v2_does_not_have(host):
     with pytest.raises(Failure, match="swappiness: cgroup v2 has no such limit") as caught:
         converge(RESOURCE, host, options, True)
     assert caught.value.code == "unsupported_resource" and caught.value.details["not_applied"] == ["memory.swappiness"]
-    _, resource = cycle(host, {**options, "on_unsupported": "warn"})
+    _writes, resource = cycle(host, {**options, "on_unsupported": "warn"})
     assert resource["not_applied"] == ["memory.swappiness"]
 
 
@@ -203,6 +203,6 @@ def test_absent(host):
     with pytest.raises(Failure, match="holds processes") as caught:
         converge(RESOURCE, host, gone, True)
     assert caught.value.code == "cgroup_populated"
-    writes, _ = cycle(host, {**gone, "force": True})
+    writes, _resource = cycle(host, {**gone, "force": True})
     assert writes == [("cgroup.procs", "77")]  # vt gives controllers to those below it, so that only the root may hold processes
     assert not host.is_dir(f"{ROOT}/vt/web") and host.is_dir(f"{ROOT}/vt")

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -31,7 +32,10 @@ def test_a_rewrite_keeps_the_mode_and_follows_a_link(host, tmp_path):
 
 def test_a_failed_write_keeps_the_old_file(host, tmp_path, monkeypatch):
     host.write("/a", "old")
-    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    def full(*paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(Failure, match="No space left on device") as caught:
         host.write("/a", "new")
     assert caught.value.code == "no_space"

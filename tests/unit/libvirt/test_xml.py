@@ -152,7 +152,7 @@ def test_any_text_comes_back(text):
 _TAGS = st.sampled_from(["title", "disk", "interface", "boot", "target", "source", "controller"])
 _ATTRIBUTES = st.dictionaries(st.sampled_from(["dev", "type", "index", "name"]), st.sampled_from(["a", "b", "default"]), max_size=2)
 _NODES = st.recursive(
-    st.builds(lambda tag, attributes, text: Node(tag, attributes, text), _TAGS, _ATTRIBUTES, st.sampled_from(["", "x", "y"])),
+    st.builds(Node, _TAGS, _ATTRIBUTES, st.sampled_from(["", "x", "y"])),
     lambda inner: st.builds(
         lambda tag, attributes, children: Node(tag, attributes, "", tuple(children)), _TAGS, _ATTRIBUTES, st.lists(inner, max_size=4)
     ),
