@@ -37,8 +37,18 @@ options:
     type: list
     elements: dict
     default: []
+  overlays:
+    description: Overlay file systems, each with the options of M(virtops.linux.overlay_mount).
+    type: list
+    elements: dict
+    default: []
   bridges:
     description: Bridges, each with the options of M(virtops.linux.bridge).
+    type: list
+    elements: dict
+    default: []
+  namespaces:
+    description: Sets of namespaces, each with the options of M(virtops.linux.container_namespace).
     type: list
     elements: dict
     default: []
@@ -108,7 +118,10 @@ resource:
   description: The objects after the run, in one list for each option.
   returned: success
   type: dict
-  sample: {"modules": [], "hugepages": [], "cgroups": [], "bridges": [{"name": "br-guests"}], "images": [], "seeds": [], "networks": [], "guests": []}
+  sample:
+    modules: []
+    bridges: [{name: br-guests, state: present, up: true}]
+    guests: []
 item:
   description: The item that failed, for example C(guests[2] web).
   returned: failure of an item
@@ -129,13 +142,17 @@ from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.resour
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import accelerated
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.resource import RESOURCE as NETWORK
+from ansible_collections.virtops.linux.plugins.module_utils.namespace.resource import RESOURCE as NAMESPACE
+from ansible_collections.virtops.linux.plugins.module_utils.overlay.resource import RESOURCE as OVERLAY
 from ansible_collections.virtops.linux.plugins.module_utils.seed.resource import RESOURCE as SEED
 
 SECTIONS = (
     Section("modules", KERNEL_MODULE),
     Section("hugepages", HUGEPAGES),
     Section("cgroups", CGROUP),
+    Section("overlays", OVERLAY),
     Section("bridges", BRIDGE),
+    Section("namespaces", NAMESPACE),
     Section("images", IMAGE),
     Section("seeds", SEED),
     Section("networks", NETWORK, inherits=("uri",)),

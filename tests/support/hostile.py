@@ -185,7 +185,7 @@ _add("qcow2 with a header of 2 GiB", _patched("qcow2", (100, be32(2**31))), "ima
 _add("qcow2 with a header of no length", _patched("qcow2", (100, be32(0))), "image_unreadable")
 _add("qcow2 with counts of 2^63 bits", _patched("qcow2", (96, be32(63))), "image_unreadable")
 _add("qcow2 with 2^32 snapshots", _patched("qcow2", (60, be32(2**32 - 1))), "image_unreadable")
-_add("qcow2 with snapshots behind the end", _patched("qcow2", (60, be32(1) + be64(2**50))), "image_unreadable")
+_add("qcow2 with snapshots behind the end", _patched("qcow2", (60, be32(1) + be64(2**50))), "image_corrupt")
 _add("qcow2 with features of the future", _patched("qcow2", (72, be64(1 << 40))), "unsupported_format")
 _add("qcow2 that says it is corrupt", _patched("qcow2", (72, be64(2))), "image_corrupt")
 _add("qcow2 encrypted with AES", _patched("qcow2", (32, be32(1))), "image_encrypted")
@@ -209,9 +209,9 @@ def _second_level(entry: int) -> Maker:
 
 
 _add("qcow2 with data behind the end", _second_level(1 << 63 | 2**50), "image_corrupt")
-_add("qcow2 with its header for data", _second_level(1 << 63), "image_corrupt")
+_add("qcow2 with its own tables for data", _second_level(1 << 63 | 0x10000), "image_corrupt")
 _add("qcow2 with data askew", _second_level(1 << 63 | 0x50200), "image_corrupt")
-_add("an empty file", lambda path: path.touch(), "image_unreadable")
+_add("an empty file", _bytes(b"", 0), "image_unreadable")
 
 # vmdk
 
@@ -250,7 +250,7 @@ _add("vmdk without a descriptor", _embedded(b""), "image_unreadable")
 _add("vmdk with a descriptor behind the end", _patched("vmdk", (28, le64(2**60))), "image_unreadable")
 _add("vmdk with a descriptor without end", _patched("vmdk", (36, le64(2**54))), "image_unreadable")
 _add("vmdk with a descriptor nowhere", _patched("vmdk", (28, le64(0))), "image_unreadable")
-_add("vmdk of exabytes", _patched("vmdk", (12, le64(2**53))), "image_unreadable")
+_add("vmdk of exabytes", _patched("vmdk", (12, le64(2**53))), "absurd_size")
 _add("vmdk of 40 bytes", _patched("vmdk", cut=40), "image_unreadable")
 _add("vmdk of ESX 2", _bytes(b"COWD" + le32(1) * 20), "external_data_file")
 

@@ -13,7 +13,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from support import modules
 
@@ -54,27 +54,31 @@ def held(path: object, *options: str, name: str = "vt-holder") -> Iterator[subpr
             process.kill()
 
 
+def _process(name: str, *words: str, prefix: Sequence[str] = (), env: Optional[Dict[str, str]] = None) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*prefix, modules.TARGET_PYTHON, str(_FORKS), name, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": modules._python_path(), **(env or {})},
+    )
+
+
 @contextlib.contextmanager
 def forked(*prefix: str) -> Iterator[None]:
     """run_module, and with it cycle and refused, by forks of one process a module. prefix: a command that runs that process."""
     servers: Dict[str, subprocess.Popen] = {}
-    spawn = modules.run_module
+    before, python = modules.run_module, modules.TARGET_PYTHON
 
     def run(name: str, params: Dict[str, Any], check: bool = False, env: Optional[Dict[str, str]] = None) -> Dict[str, Any]:
+        words = json.dumps(dict(params, _ansible_check_mode=check, _ansible_diff=True)) + "\n"
         if env or python != modules.TARGET_PYTHON:
-            return spawn(name, params, check, env)
-        if name not in servers:
-            servers[name] = subprocess.Popen(
-                [*prefix, python, str(_FORKS), name],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "PYTHONPATH": modules._python_path()},
-            )
-        server = servers[name]
-        server.stdin.write(json.dumps(dict(params, _ansible_check_mode=check, _ansible_diff=True)) + "\n")
-        server.stdin.flush()
-        printed = json.loads(server.stdout.readline())
+            printed, _nothing = _process(name, "once", env=env).communicate(words, timeout=300)
+        else:
+            server = servers[name] = servers.get(name) or _process(name, prefix=prefix)
+            server.stdin.write(words)
+            server.stdin.flush()
+            printed = json.loads(server.stdout.readline())
         try:
             result = json.loads(printed)
         except ValueError:
@@ -82,37 +86,28 @@ def forked(*prefix: str) -> Iterator[None]:
         result.setdefault("failed", False)
         return result
 
-    python = modules.TARGET_PYTHON
     modules.run_module = run
     try:
         yield
     finally:
-        modules.run_module = spawn
+        modules.run_module = before
         for server in servers.values():
-            server.stdin.close()
-            server.wait(10)
+            server.communicate(timeout=60)
 
 
 def spawned(name: str, params: Dict[str, Any]) -> subprocess.Popen:
-    """A run of its own, to be killed."""
-    victim = subprocess.Popen(
-        [modules.TARGET_PYTHON, str(modules._RUNNER), name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": modules._python_path()},
-    )
-    victim.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode())
-    victim.stdin.close()
-    return victim
+    """A run of its own, to be waited for or killed."""
+    run = _process(name, "once")
+    run.stdin.write(json.dumps(params) + "\n")
+    run.stdin.close()
+    return run
 
 
 def run_killed(name: str, params: Dict[str, Any], after: float) -> None:
     """A run that gets SIGKILL after so many seconds, if it is not done before."""
-    victim = spawned(name, params)
-    time.sleep(after)
-    victim.kill()
-    victim.wait()
+    with spawned(name, params) as victim:
+        time.sleep(after)
+        victim.kill()
 
 
 class Exchange(BaseHTTPRequestHandler):

@@ -1,18 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Run one module in this process, the way a target does: options on standard input, the result on standard output.
+"""Runs modules the way a target does: each in a process of its own, with nothing of the controller but ansible.module_utils.
 
-Standard input is {"ANSIBLE_MODULE_ARGS": {...}}, the one argument is the module's name.
+module_process.py NAME runs one module, with {"ANSIBLE_MODULE_ARGS": {...}} on standard input.
+
+module_process.py alone answers requests, a line of JSON each: {"module": NAME, "arguments": {...}, "env": {...}} gives
+{"stdout": ..., "stderr": ...}. Only the start of Python is shared: every module runs in a fork of its own.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import sys
+import tempfile
+import traceback
+from types import ModuleType
 
 from ansible.module_utils import basic
 
-if __name__ == "__main__":
-    basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"ansible_collections.virtops.linux.plugins.modules.{name}")
+
+
+def _run(name: str, arguments: bytes) -> None:
+    basic._ANSIBLE_ARGS = arguments
     basic._ANSIBLE_PROFILE = "legacy"  # ansible-core 2.19 and newer ask for the form of the options; older ones ignore it
-    importlib.import_module(f"ansible_collections.virtops.linux.plugins.modules.{sys.argv[1]}").main()
+    _module(name).main()
+
+
+def _in_child(request: dict, outputs: list) -> None:
+    """Never returns. The module's result goes to the first output, whatever it complains of to the second."""
+    status = 0
+    try:
+        for descriptor, output in enumerate(outputs, start=1):
+            os.dup2(output.fileno(), descriptor)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.update(request["env"])
+        _run(request["module"], json.dumps({"ANSIBLE_MODULE_ARGS": request["arguments"]}).encode())
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _answer(request: dict) -> dict:
+    _module(request["module"])  # imported before the fork, once for all
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        child = os.fork()
+        if not child:
+            _in_child(request, [stdout, stderr])
+        os.waitpid(child, 0)
+        texts = []
+        for output in (stdout, stderr):
+            output.seek(0)
+            texts.append(output.read().decode(errors="replace"))
+    return {"stdout": texts[0], "stderr": texts[1]}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        _run(sys.argv[1], sys.stdin.buffer.read())
+    for line in iter(sys.stdin.readline, ""):
+        print(json.dumps(_answer(json.loads(line))), flush=True)

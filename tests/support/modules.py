@@ -7,19 +7,22 @@ The module runs as a process of its own under the distribution's Python, which h
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import ansible
 
 TARGET_PYTHON = os.environ.get("VIRTOPS_TARGET_PYTHON", "/usr/bin/python3")
 _RUNNER = Path(__file__).with_name("module_process.py")
 _COLLECTIONS = Path(os.environ["VIRTOPS_COLLECTIONS"])  # the folder above ansible_collections; the Makefile sets it
+_LONGEST_RUN = 300  # seconds
 
 Result = Dict[str, Any]
 
@@ -35,22 +38,72 @@ def _python_path() -> str:
     return f"{only_ansible}:{_COLLECTIONS}"
 
 
+class _Server:
+    """One process of the target's Python, from which every module run is forked."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [TARGET_PYTHON, str(_RUNNER)],
+            env={**os.environ, "PYTHONPATH": _python_path()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self.close)
+
+    def ask(self, request: Dict[str, Any]) -> Dict[str, str]:
+        assert self.process.stdin and self.process.stdout
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        watchdog = threading.Timer(_LONGEST_RUN, self.process.kill)
+        watchdog.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            watchdog.cancel()
+        assert line, f"{request['module']} gave no answer within {_LONGEST_RUN} seconds"
+        return json.loads(line)
+
+    def close(self) -> None:
+        if self.process.stdin:
+            self.process.stdin.close()
+        self.process.wait()
+
+
+_server: List[_Server] = []
+
+
 def run_module(name: str, params: Dict[str, Any], check: bool = False, env: Optional[Dict[str, str]] = None) -> Result:
-    """A module's result; failed is always there. Raises AssertionError where it printed no result at all."""
+    """A module's result; failed is always there. Raises AssertionError where it printed no result at all.
+
+    env: further variables. With PYTHONPATH among them the module gets a Python of its own.
+    """
     arguments = dict(params, _ansible_check_mode=check, _ansible_diff=True)
+    if "PYTHONPATH" in (env or {}):
+        return _result(name, *_alone(name, arguments, env or {}))
+    if not _server or _server[0].process.poll() is not None:
+        _server[:] = [_Server()]
+    answer = _server[0].ask({"module": name, "arguments": arguments, "env": env or {}})
+    return _result(name, answer["stdout"], answer["stderr"])
+
+
+def _alone(name: str, arguments: Dict[str, Any], env: Dict[str, str]) -> Tuple[str, str]:
     done = subprocess.run(
         [TARGET_PYTHON, str(_RUNNER), name],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        env={**os.environ, "PYTHONPATH": _python_path(), **(env or {})},
+        env={**os.environ, "PYTHONPATH": _python_path(), **env},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=_LONGEST_RUN,
         check=False,
     )
+    return done.stdout, done.stderr
+
+
+def _result(name: str, stdout: str, stderr: str) -> Result:
     try:
-        result = json.loads(done.stdout)
+        result = json.loads(stdout)
     except ValueError:
-        raise AssertionError(f"{name} gave no result: {done.stdout}\n{done.stderr}") from None
+        raise AssertionError(f"{name} gave no result: {stdout}\n{stderr}") from None
     result.setdefault("failed", False)
     return result
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The unit that makes a set of namespaces again at boot. Texts in, texts out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Mapping, Optional
+
+DIRECTORY = "/etc/systemd/system"
+TARGET = "multi-user.target"
+_DECLARED = "# declared: "
+
+
+def unit_name(name: str) -> str:
+    return f"virtops-namespace-{name}.service"
+
+
+def unit_path(name: str) -> str:
+    return f"{DIRECTORY}/{unit_name(name)}"
+
+
+def unit_text(name: str, declared: Mapping[str, Any], start: List[List[str]], stop: List[List[str]]) -> str:
+    lines = [
+        "# Written by the Ansible collection virtops.linux; changes are overwritten.",
+        _DECLARED + json.dumps(declared, sort_keys=True),
+        "[Unit]",
+        f"Description=Namespaces {name}",
+        # Links and bridges of the host are there before; what made the set in this boot already is left alone.
+        "After=network.target",
+        f"ConditionPathIsMountPoint=!/run/virtops/namespaces/{name}",
+        "",
+        "[Service]",
+        "Type=oneshot",
+        "RemainAfterExit=yes",
+        *(f"ExecStart={_line(words)}" for words in start),
+        *(f"ExecStop=-{_line(words)}" for words in stop),
+        "",
+        "[Install]",
+        f"WantedBy={TARGET}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(words: List[str]) -> str:
+    return " ".join(_word(word) for word in words)
+
+
+def _word(word: str) -> str:
+    """A word of a command line as systemd takes it. Source: systemd.service(5), "command lines"."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return escaped if escaped == word and not set(word) & set(" \t';") else f'"{escaped}"'
+
+
+def declared(text: Optional[str]) -> Optional[Dict[str, Any]]:
+    """What the text of a unit was made from; None where there is no such unit. One that was written by hand counts as empty."""
+    if text is None:
+        return None
+    for line in text.splitlines():
+        if line.startswith(_DECLARED):
+            try:
+                found = json.loads(line[len(_DECLARED) :])
+            except ValueError:
+                break
+            return dict(found) if isinstance(found, dict) else {}
+    return {}
