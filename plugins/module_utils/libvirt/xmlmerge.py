@@ -9,7 +9,7 @@ Both sides are in canonical form first: the spelling that libvirt itself prints.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .xmltree import Node, unmarked
 
@@ -17,6 +17,7 @@ from .xmltree import Node, unmarked
 Key = Tuple[str, Optional[str]]
 Pair = Tuple[Optional[Node], Node]
 Member = Tuple[Node, Key]
+Fits = Callable[[Member, Member], bool]
 
 
 @dataclass(frozen=True)
@@ -216,14 +217,42 @@ def _pair(old: List[Member], new: List[Member], partner: Dict[int, Node], rules:
     def by_position(observed: Member, wished: Member) -> bool:
         return wished[1][1] is None and observed[1][0] == wished[1][0]
 
-    for fits in (by_key, by_content, by_position):
-        for wished in new:
-            if id(wished[0]) not in partner:
-                found = next((one for one in left if fits(one, wished)), None)
-                if found:
-                    partner[id(wished[0])] = found[0]
-                    left = [one for one in left if one is not found]
+    for fits, pair in ((by_key, _first_fit), (by_content, _best_fit), (by_position, _first_fit)):
+        open_wishes = [wished for wished in new if id(wished[0]) not in partner]
+        for place, one in pair(open_wishes, left, fits).items():
+            partner[id(open_wishes[place][0])] = one[0]
+            left = [other for other in left if other is not one]
     return left
+
+
+def _first_fit(wishes: List[Member], left: List[Member], fits: Fits) -> Dict[int, Member]:
+    """Place of the wish → the first one left that fits it."""
+    found: Dict[int, Member] = {}
+    for place, wished in enumerate(wishes):
+        one = next((one for one in left if not any(one is other for other in found.values()) and fits(one, wished)), None)
+        if one:
+            found[place] = one
+    return found
+
+
+def _best_fit(wishes: List[Member], left: List[Member], fits: Fits) -> Dict[int, Member]:
+    """Place of the wish → one that fits it, for as many wishes as can be. Where a modest wish fits the only one that a
+    demanding wish fits, the first come would leave the other without: each new pair may move the older ones (Kuhn's algorithm).
+    """
+    holder: Dict[int, int] = {}  # place in left → place of the wish
+
+    def settle(place: int, tried: Set[int]) -> bool:
+        for spot, one in enumerate(left):
+            if spot not in tried and fits(one, wishes[place]):
+                tried.add(spot)
+                if spot not in holder or settle(holder[spot], tried):
+                    holder[spot] = place
+                    return True
+        return False
+
+    for place in range(len(wishes)):
+        settle(place, set())
+    return {place: left[spot] for spot, place in holder.items()}
 
 
 def _below(path: str, tag: str) -> str:

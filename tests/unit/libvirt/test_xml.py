@@ -8,7 +8,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.rules
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.spelling import mac_address, number, set_of_numbers
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmlmerge import canonical, claim, differences, merge, overlay, project
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import Node, element, object_name, parse, pretty, render
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 
@@ -160,6 +160,7 @@ _NODES = st.recursive(
 )
 
 
+@example([Node("disk", {}, ""), Node("disk", {"dev": "a"}, "")], [Node("disk", {"dev": "a"}, ""), Node("disk", {"dev": "a", "type": "a"}, "")])
 @given(st.lists(_NODES, max_size=4), st.lists(_NODES, max_size=4))
 def test_what_is_merged_is_contained(observed, desired):
     state = canonical(Node("domain", {}, "", (Node("devices", {}, "", tuple(observed)),)), RULES)
