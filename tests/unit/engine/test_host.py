@@ -32,6 +32,7 @@ def test_a_rewrite_keeps_the_mode_and_follows_a_link(host, tmp_path):
 
 def test_a_failed_write_keeps_the_old_file(host, tmp_path, monkeypatch):
     host.write("/a", "old")
+
     def full(*paths):
         raise OSError(errno.ENOSPC, "No space left on device")
 
