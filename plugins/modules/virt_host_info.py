@@ -14,7 +14,10 @@ description:
     A machine whose C(/dev/kvm) is there and whose guests never finish booting is told from one that works, which neither
     the flags of the CPU nor C(virsh domcapabilities) can do. The guest runs in a process of its own that is killed after two seconds.
   - Returns facts as numbers, for placing guests, and fails where O(requirements) are not met and O(fail_on) says so.
+  - What every check stands for, and how it compares with C(virt-host-validate), C(kvm-ok) and C(systemd-detect-virt),
+    is the collection's page C(docs/checks.md).
   - Changes nothing on the host. Opening a device node may make the kernel load the driver behind it, as any use of it would.
+  - What may hang (the guest, a device, a file system whose server is gone) runs in a process of its own, which is killed after a second or two.
   - Works as an ordinary user too. What that user cannot see is V(unknown), with the reason.
 author:
   - virtops.linux contributors (@virtops)
@@ -23,16 +26,21 @@ options:
     description:
       - What to look at. Leave out what the machine is not meant for, so that it is not judged by it.
       - What O(requirements) need is read in any case. An empty list judges the requirements alone.
-      - V(cpu) is the CPU, and the hypervisor or the container that this machine itself runs in.
-      - V(kvm) is C(/dev/kvm), its proof and nested guests.
-      - V(iommu) is whether devices can be passed to guests.
-      - V(memory) is memory in all and available.
-      - V(devices) is C(/dev/vhost-net) and C(/dev/net/tun), which are opened.
+      - V(cpu) is the CPU, the hypervisor or the container that this machine itself runs in, and the hypervisors that it runs.
+        A switch in the firmware is told from a missing feature by asking the CPU itself, and the kernel's log.
+      - V(kvm) is C(/dev/kvm), its proof, its capabilities, the parameters of its module, and whether O(user) may use it.
+      - V(confidential) is guests whose memory the host cannot read, by AMD SEV, SEV-ES and SEV-SNP, Intel TDX or IBM Secure Execution.
+      - V(iommu) is whether devices can be passed to guests, with the groups of the IOMMU and their devices, and VFIO.
+      - V(memory) is memory in all and available, huge pages by size and NUMA node, transparent huge pages, KSM, overcommit and swap.
+      - V(devices) is C(/dev/vhost-net), C(/dev/vhost-vsock) and C(/dev/net/tun), which are opened, and FUSE.
       - V(cgroup) is the mode and the controllers of control groups.
-      - V(capacity) is CPUs, NUMA nodes, memory and the space at O(disk_paths).
+      - V(namespace) is the kinds of namespaces, their limits, whether ordinary users may make them, and the limits on processes and files.
+      - V(security) is SELinux, AppArmor, lockdown, Secure Boot and the vulnerabilities of the CPU.
+      - V(capacity) is CPUs, NUMA nodes, memory, the space and the inodes at O(disk_paths), and what libvirt's guests were promised.
+      - V(network) is a filter over bridges that cuts guests off, and subnets of virtual networks that clash with the host's routes.
     type: list
     elements: str
-    choices: [all, cpu, kvm, iommu, memory, devices, cgroup, capacity]
+    choices: [all, cpu, kvm, confidential, iommu, memory, devices, cgroup, namespace, security, capacity, network]
     default: [all]
   kvm_probe:
     description:
@@ -40,6 +48,12 @@ options:
       - With V(false), C(/dev/kvm) is only opened, and RV(usable.kvm) stays unknown.
     type: bool
     default: true
+  user:
+    description:
+      - The name or the number of a user, for whom the check C(kvm.user) says whether they may use C(/dev/kvm), by which group or
+        entry of its access control list, and what to run so that they may.
+      - Part of the subset V(kvm).
+    type: str
   disk_paths:
     description: Where guests' disks go. Where a path is not there yet, its nearest parent is measured.
     type: list
@@ -57,6 +71,15 @@ options:
       nested:
         description: Guests may run KVM guests of their own.
         type: bool
+      iommu:
+        description: Devices can be passed to guests.
+        type: bool
+      sev_snp:
+        description: Guests of AMD SEV-SNP can be started.
+        type: bool
+      tdx:
+        description: Guests of Intel TDX can be started.
+        type: bool
       min_memory:
         description:
           - Memory for guests, for example V(16GiB), once the host has kept O(host_reserve.memory).
@@ -72,6 +95,15 @@ options:
             once the host has kept O(host_reserve.disk).
           - Paths on one file system share its space, so what they require adds up.
         type: dict
+      hugepages:
+        description:
+          - A dictionary of sizes of huge pages and how many of them there must be, for example V({"1GiB":16}).
+          - Pages in all, whoever uses them now, so that a host with guests passes again.
+        type: dict
+      modules:
+        description: Modules that must be loaded, or built into the kernel, for example V(vhost_net). C(-) and C(_) are one.
+        type: list
+        elements: str
       controllers:
         description:
           - Controllers that control groups must have, for example V(memory) and V(io).
@@ -132,20 +164,35 @@ EXAMPLES = r"""
   virtops.linux.virt_host_info:
     gather_subset: []
     requirements:
-      kvm: true
-      min_memory: 16GiB
-      min_vcpus: 8
+      kvm: "{{ guest_type == 'kvm' }}"
+      min_memory: 2GiB
+      min_vcpus: 1
       min_disk:
-        /var/lib/libvirt/images: 200G
+        /var/lib/libvirt/images: 1G
     host_reserve:
-      memory: 2GiB
-      vcpus: 1
-      disk: 10G
+      memory: 1GiB
+      disk: 5G
     fail_on: fail
+
+- name: Ask whether a person may use KVM, and what to run so that they may
+  virtops.linux.virt_host_info:
+    gather_subset: [kvm]
+    user: "{{ ansible_user | default('root') }}"
+  register: host
+
+- name: Check that a host is set up for passing network cards to large guests
+  virtops.linux.virt_host_info:
+    gather_subset: [iommu, memory]
+    requirements:
+      iommu: true
+      modules: [vfio-pci]
+      hugepages:
+        1GiB: 16
+  register: host
 
 - name: Check a container host, which needs no KVM
   virtops.linux.virt_host_info:
-    gather_subset: [cgroup, capacity]
+    gather_subset: [cgroup, namespace, capacity, network]
     disk_paths: [/var/lib/containers]
     requirements:
       controllers: [cpu, memory, pids]
@@ -161,9 +208,14 @@ checks:
   contains:
     id:
       description:
-        - A stable name, C(platform.hypervisor), C(platform.container), C(cpu.virtualization), C(cpu.nested_paging), C(kvm.device),
-          C(kvm.proof), C(kernel.modules), C(iommu.groups), C(device.vhost_net), C(device.tun), C(cgroup.mode), C(cgroup.controllers),
-          C(capacity.memory), C(capacity.cpus), C(capacity.disk), or C(requirement.) and the name of the requirement.
+        - A stable name, C(platform.hypervisor), C(platform.container), C(platform.runs), C(kernel.modules), C(cpu.virtualization),
+          C(cpu.nested_paging), C(kvm.device), C(kvm.user), C(kvm.proof), C(kvm.capabilities), C(confidential.guests), C(iommu.groups),
+          C(iommu.vfio), C(device.vhost_net), C(device.vhost_vsock), C(device.tun), C(device.fuse), C(cgroup.mode), C(cgroup.controllers),
+          C(namespace.kinds), C(namespace.limits), C(namespace.unprivileged), C(namespace.resources), C(memory.hugepages),
+          C(memory.transparent_hugepages), C(memory.same_page_merging), C(memory.overcommit), C(memory.swap), C(security.modules),
+          C(security.lockdown), C(security.secure_boot), C(security.vulnerabilities), C(capacity.memory), C(capacity.cpus), C(capacity.disk),
+          C(capacity.inodes), C(capacity.promised), C(network.bridge_filter), C(network.subnets), or C(requirement.) and the name of
+          the requirement.
       type: str
     status:
       description:
@@ -178,7 +230,8 @@ checks:
   sample:
     - id: cpu.virtualization
       status: fail
-      evidence: no vmx or svm in /proc/cpuinfo
+      evidence: >-
+        the CPU has it, and the firmware has switched it off: no vmx or svm in /proc/cpuinfo; CPUID leaf 0x80000001 ECX bit 2 (SVM) is 1
       remedy: switch on SVM Mode (AMD-V) in the firmware, then power the machine off and on
 facts:
   description:
@@ -190,33 +243,59 @@ facts:
     platform:
       description:
         - The kernel and its architecture, whether it loads modules and which kinds of namespaces it has, whether the task
-          ran unprivileged, and the hypervisor and the container that this machine runs in, V(none), a name or V(unknown).
+          ran unprivileged, in a C(chroot) or in a user namespace of its own (C(private_users)), the hypervisor and the container
+          that this machine runs in, V(none), a name or V(unknown), and which kind of C(confidential_guest) it is.
+        - C(runs) is a list of the hypervisors that this machine runs, V(kvm), V(xen), V(microsoft), V(virtualbox) or V(vmware), each with
+          its C(type), 1 where it has the hardware itself or is part of the kernel (as KVM is), 2 where it is a program.
       type: dict
     cpu:
-      description: Vendor and model, the flag of its virtualization (V(vmx), V(svm), V(sie)) and of nested paging (V(ept), V(npt)).
+      description:
+        - Vendor and model, the flag of its virtualization (V(vmx), V(svm), V(sie)) and of nested paging (V(ept), V(npt)), further
+          C(features), whether the CPU itself has virtualization (C(offered)), and whether the firmware has switched it off (C(firmware_off)).
       type: dict
     kvm:
-      description: The device C(/dev/kvm) with its owner, group, mode and whether it opens, the module behind it, and whether nested guests are on.
+      description:
+        - The device C(/dev/kvm) with its owner, group, mode and whether it opens, the module behind it with its parameters, whether nested
+          guests are on, the C(capabilities) that KVM answered, and the C(access) of O(user).
+      type: dict
+    confidential:
+      description: For C(sev), C(sev_es), C(sev_snp), C(tdx) and C(secure_execution), whether the CPU has it and whether it is C(on).
       type: dict
     iommu:
-      description: The number of IOMMU groups.
+      description: The groups with their devices (address, class, driver), the firmware's table, the kernel's arguments, and VFIO.
       type: dict
     memory:
-      description: Memory in all, available, and swap.
+      description:
+        - Memory in all, available, and swap, C(overcommit) with its limit, C(hugepages), a list of sizes with the pages in all, free, reserved
+          and by NUMA node, transparent huge pages, and C(same_pages), what KSM does.
       type: dict
     devices:
-      description: C(/dev/vhost-net) and C(/dev/net/tun), like C(/dev/kvm).
+      description: C(/dev/vhost-net), C(/dev/vhost-vsock) and C(/dev/net/tun), like C(/dev/kvm), and C(fuse).
       type: dict
     cgroup:
-      description: The mode, V(unified), V(hybrid), V(legacy) or V(none), and the controllers.
+      description: The mode, V(unified), V(hybrid), V(legacy) or V(none), the controllers, and those that version 2 delegates.
+      type: dict
+    namespace:
+      description: The kinds with the most that a user may have, whether ordinary users may make them, and the limits on processes and files.
+      type: dict
+    security:
+      description: The active security modules, SELinux, AppArmor, lockdown, Secure Boot, and the vulnerabilities in the kernel's words.
       type: dict
     capacity:
-      description: CPU threads online, cores, NUMA nodes, and for each path the file system's mount point, size and free space.
+      description:
+        - CPU threads online, cores, NUMA nodes, for each path the file system's mount point, size, free space and inodes, and C(promised),
+          the guests of libvirt with the memory and the vCPUs that they are defined with.
+      type: dict
+    network:
+      description: Whether bridged packets are filtered, the filters of forwarded packets, the virtual subnets, and the routes of the host.
+      type: dict
+    modules:
+      description: For each of O(requirements.modules) whether it is there.
       type: dict
 for_guests:
   description:
     - What is left for guests once the host has kept O(host_reserve), in bytes and CPU threads.
-    - Of the guests that are there already, only the disks are taken off.
+    - Of the guests that are there already, only the disks are taken off. What they were promised is in RV(facts.capacity).
   returned: always
   type: dict
   sample: {memory: 14931009536, vcpus: 7, disk: {/var/lib/libvirt/images: 214748364800}}
@@ -262,8 +341,17 @@ usable:
     kvm:
       description: Whether guests run on the CPU itself, as proven.
       type: bool
+    lxc:
+      description: Whether the kernel has what libvirt's LXC driver wants, which is user namespaces and the controllers cpuset and io besides.
+      type: bool
     containers:
       description: Whether the kernel has the namespaces and the controllers (cpu, memory, pids) that containers are made of.
+      type: bool
+    passthrough:
+      description: Whether devices can be passed to guests.
+      type: bool
+    confidential:
+      description: Whether a kind of confidential guests is on.
       type: bool
 """
 

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from support import modules
@@ -62,18 +64,73 @@ def test_the_numbers_are_those_of_the_machine(report):
     assert (facts["cpu"]["virtualization"] in ("vmx", "svm")) is bool(flags & {"vmx", "svm"})
     assert (facts["platform"]["hypervisor"] != "none") is ("hypervisor" in flags)
     assert facts["platform"]["kernel"] == os.uname().release
+    stat = os.statvfs(disk["mount"])
+    assert disk["inodes"] == (stat.f_files or None) and abs((disk["inodes_free"] or 0) - stat.f_favail) < 100_000
+    thp = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    assert not thp.exists() or f"[{facts['memory']['transparent']}]" in thp.read_text()
+    pages = {pool["size"] // 1024: pool["total"] for pool in facts["memory"]["hugepages"]}
+    assert pages == {int(path.name[10:-2]): int((path / "nr_hugepages").read_text()) for path in Path("/sys/kernel/mm/hugepages").glob("hugepages-*")}
+    assert facts["namespace"]["pid_max"] == int(Path("/proc/sys/kernel/pid_max").read_text())
+    assert len(facts["iommu"]["groups"]) == len(list(Path("/sys/kernel/iommu_groups").glob("*")))
+    assert set(facts["security"]["vulnerabilities"]) == {path.name for path in Path("/sys/devices/system/cpu/vulnerabilities").glob("*")}
+
+
+def test_capabilities_are_those_of_the_device(report):
+    """KVM_CHECK_EXTENSION, asked once more from here."""
+    if os.path.exists("/dev/kvm"):
+        with open("/dev/kvm", "rb+", buffering=0) as device:
+            most = fcntl.ioctl(device, 0xAE03, 66)
+        assert report["facts"]["kvm"]["capabilities"]["max_vcpus"] == most
+    else:
+        assert report["facts"]["kvm"]["capabilities"] is None
+
+
+def test_guests_of_libvirt_count_as_promised(libvirtd):
+    def promised():
+        return apply(NAME, {"gather_subset": ["capacity"]})["facts"]["capacity"]["promised"]
+
+    xml = "<domain type='qemu'><name>vt-promised</name><memory unit='MiB'>192</memory><vcpu>3</vcpu><os><type arch='x86_64'>hvm</type></os></domain>"
+    before = promised()
+    subprocess.run(["virsh", "-q", "-c", "qemu:///system", "define", "/dev/stdin"], input=xml, text=True, check=True, capture_output=True)
+    try:
+        after = promised()
+    finally:
+        subprocess.run(["virsh", "-q", "-c", "qemu:///system", "undefine", "vt-promised"], check=True, capture_output=True)
+    assert after["guests"] > before["guests"]
+    assert after["memory"] - before["memory"] >= 192 * 1024**2 and after["vcpus"] - before["vcpus"] >= 3
+
+
+@pytest.mark.parametrize(("user", "status"), [("root", "pass"), ("vt-nobody-at-all", "fail")])
+def test_user(user, status):
+    found = by_id(apply(NAME, {"gather_subset": ["kvm"], "user": user}))["kvm.user"]
+    if os.path.exists("/dev/kvm"):
+        assert found["status"] == status
+    assert user in found["evidence"] and bool(found["remedy"]) is (found["status"] == "fail")
+
+
+def test_user_follows_the_permissions_of_the_device():
+    """What the kernel lets nobody do is what we say of nobody."""
+    if os.path.exists("/dev/kvm"):
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--init-groups", "sh", "-c", "exec 3<>/dev/kvm"]
+        opens = subprocess.run(argv, capture_output=True, check=False).returncode == 0
+        found = apply(NAME, {"gather_subset": ["kvm"], "user": "nobody"})["facts"]["kvm"]["access"]
+        assert found["may"] is opens, found
 
 
 @pytest.mark.parametrize(
     ("subset", "beginnings"),
     [
         ("cpu", {"platform", "cpu"}),
-        ("kvm", {"kvm", "kernel"}),
+        ("kvm", {"platform", "kvm", "kernel"}),
+        ("confidential", {"confidential"}),
         ("iommu", {"iommu"}),
-        ("memory", {"capacity"}),
+        ("memory", {"capacity", "memory"}),
         ("devices", {"device", "kernel"}),
         ("cgroup", {"cgroup"}),
+        ("namespace", {"namespace"}),
+        ("security", {"security"}),
         ("capacity", {"capacity"}),
+        ("network", {"network"}),
     ],
 )
 def test_gather_subset(subset, beginnings):
@@ -98,7 +155,7 @@ def test_disk_paths_and_host_reserve(tmp_path):
     assert plain["for_guests"]["vcpus"] - kept["for_guests"]["vcpus"] == 1
     assert abs(plain["for_guests"]["disk"][path] - kept["for_guests"]["disk"][path] - GIB) < GIB // 2
     greedy = apply(NAME, {**params, "host_reserve": {"memory": "1P", "vcpus": 100000, "disk": "1E"}})
-    assert set(statuses(greedy).values()) == {"fail"}
+    assert {statuses(greedy)[f"capacity.{what}"] for what in ("memory", "cpus", "disk")} == {"fail"}
     assert greedy["for_guests"] == {"memory": 0, "vcpus": 0, "disk": {path: 0}}
 
 
@@ -109,6 +166,8 @@ def test_disk_paths_and_host_reserve(tmp_path):
         ("min_vcpus", 1, 100000),
         ("min_disk", {"/var": "1M"}, {"/var": "1E"}),
         ("controllers", ["memory"], ["vt-none"]),
+        ("hugepages", {"2MiB": 0}, {"2MiB": 10**9}),
+        ("modules", ["kvm"], ["vt-none"]),
     ],
 )
 def test_requirements_and_fail_on(name, met, unmet):
@@ -125,6 +184,13 @@ def test_requirements_of_kvm_follow_the_proof(report):
     result = apply(NAME, {"gather_subset": [], "requirements": {"kvm": True, "nested": True}})
     assert (statuses(result)["requirement.kvm"] == "pass") is bool(report["usable"]["kvm"])
     assert (statuses(result)["requirement.nested"] == "pass") is bool(report["facts"]["kvm"]["nested"])
+
+
+def test_requirements_of_features_follow_the_facts(report):
+    result = apply(NAME, {"gather_subset": [], "requirements": {"iommu": True, "sev_snp": True, "tdx": True}})
+    assert (statuses(result)["requirement.iommu"] == "pass") is bool(report["facts"]["iommu"]["groups"])
+    for name in ("sev_snp", "tdx"):
+        assert (statuses(result)[f"requirement.{name}"] == "pass") is report["facts"]["confidential"][name]["on"]
 
 
 def test_a_failed_task_names_everything_and_has_the_whole_report():
@@ -152,6 +218,10 @@ def test_a_failed_task_names_everything_and_has_the_whole_report():
         ({"host_reserve": {"vcpus": -1}}, "invalid_count"),
         ({"host_reserve": {"disk": "half"}}, "invalid_size"),
         ({"disk_paths": ["images"]}, "invalid_path"),
+        ({"requirements": {"hugepages": {"3MiB": 1}}}, "invalid_size"),
+        ({"requirements": {"hugepages": {"2MiB": "many"}}}, "invalid_count"),
+        ({"requirements": {"modules": ["../kvm"]}}, "invalid_name"),
+        ({"user": "a/b"}, "invalid_name"),
     ],
 )
 def test_bad_input(params, code):
@@ -164,7 +234,8 @@ def test_an_ordinary_user_gets_a_whole_report(report, tmp_path, monkeypatch):
     python.write_text(f'#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups {modules.TARGET_PYTHON} "$@"\n')
     python.chmod(0o700)
     monkeypatch.setattr(modules, "TARGET_PYTHON", str(python))
-    result = apply(NAME, {"requirements": {"kvm": True}})
+    result = run_module(NAME, {"requirements": {"kvm": True}}, env={"PYTHONPATH": modules._python_path()})
+    assert not result["failed"], result
     assert result["facts"]["platform"]["unprivileged"] is True
     assert list(statuses(result)) == [*statuses(report), "requirement.kvm"]
     if result["kvm"]["errno"] == "EACCES":
@@ -174,6 +245,11 @@ def test_an_ordinary_user_gets_a_whole_report(report, tmp_path, monkeypatch):
     else:
         assert result["kvm"]["stage"] == report["kvm"]["stage"]
     assert result["facts"]["cpu"] == report["facts"]["cpu"]
+    assert result["facts"]["platform"]["hypervisor"] == report["facts"]["platform"]["hypervisor"]
+    if os.path.exists("/etc/libvirt/qemu"):
+        assert statuses(result)["capacity.promised"] == "unknown"
+        assert "become: true" in by_id(result)["capacity.promised"]["remedy"]
+    assert not [found for found in result["checks"] if "report this" in found["remedy"]]
     assert result["facts"]["cgroup"] == report["facts"]["cgroup"]
     assert result["facts"]["memory"]["total"] == report["facts"]["memory"]["total"]
 

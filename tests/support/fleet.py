@@ -18,7 +18,8 @@ from typing import Any, Dict, Iterator, Tuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "kvm"))
 
 from kvm_bench import Bench
-from kvm_machines import MACHINES, NFT
+from kvm_machine import NFT
+from kvm_machines import MACHINES
 
 GIB = 1024**3
 #: The kinds of machines of a fleet, the common ones more often.

@@ -16,8 +16,8 @@ import time
 from contextlib import suppress
 from typing import Callable, List, Optional
 
-#: Says which stage begins. What was said last is where a guest that never ends hangs.
-Announce = Callable[[str], None]
+#: Says which stage begins, and what else is worth telling. What was said last is where a guest that never ends hangs.
+Announce = Callable[..., None]
 
 _GET_API_VERSION = 0xAE00
 _CREATE_VM = 0xAE01
@@ -33,6 +33,18 @@ _SET_SREGS = 0x4138AE84
 
 _API_VERSION = 12
 _CAP_ARM_VM_IPA_SIZE = 165
+#: Name → number of what KVM is asked for. vm_types is a set of bits.
+CAPABILITIES = {
+    "irqchip": 0,
+    "user_memory": 3,
+    "recommended_vcpus": 9,
+    "memory_slots": 10,
+    "max_vcpus": 66,
+    "max_vcpu_id": 128,
+    "nested_state": 157,
+    "dirty_log_ring": 192,
+    "vm_types": 235,
+}
 _EXIT_HLT = 5
 
 # The guest's memory, from guest address 0: code, then one page of each level of the page tables.
@@ -71,7 +83,7 @@ def prove(device: str, announce: Announce) -> Optional[float]:
     if version != _API_VERSION:
         raise GuestFault(f"speaks version {version} of the KVM interface, not {_API_VERSION}")
     machine = os.uname().machine
-    announce("create_vm")
+    announce("create_vm", capabilities={name: fcntl.ioctl(kvm, _CHECK_EXTENSION, number) for name, number in CAPABILITIES.items()})
     vm = fcntl.ioctl(kvm, _CREATE_VM, _vm_type(kvm, machine))
     if machine != "x86_64":
         announce("create_vcpu")

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
 
-from .model import Disk, Facts
+from .model import Facts
+from .sections.system import Disk
 from .spec import Reserve
 
 

@@ -9,31 +9,33 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..engine.errors import Failure
 from ..engine.host import Host
-from .checks import controllers, run_checks
+from .checks.containers import NAMESPACES, controllers
+from .checks.table import run_checks
 from .headroom import headroom
 from .model import FAIL, WARN, Check, Facts
 from .probe import probe
-from .read import Prober, read
+from .read.host import Prober, read
+from .read.registers import Registers
 from .requirements import run_requirements
 from .spec import from_params
 
 _FAILING = {"never": (), "fail": (FAIL,), "warn": (FAIL, WARN)}
-# What a container of any engine is made of.
+# What a container of any engine is made of, and what LXC puts into it besides. Source: virt-host-validate's checks of LXC.
 _CONTAINER_CONTROLLERS = {"cpu", "memory", "pids"}
-_CONTAINER_NAMESPACES = {"ipc", "mnt", "net", "pid", "uts"}
+_LXC_CONTROLLERS = {"cpu", "cpuset", "io", "memory"}
 
 
-def gather(host: Host, params: Mapping[str, Any], prober: Prober = probe) -> Dict[str, Any]:
-    """The result of the module. prober: runs the guest."""
+def gather(host: Host, params: Mapping[str, Any], prober: Prober = probe, registers: Optional[Registers] = None) -> Dict[str, Any]:
+    """The result of the module. prober: runs the guest. registers: the CPU asked past the kernel."""
     request = from_params(params)
-    facts = read(host, request, prober)
+    facts = read(host, request, prober, registers)
     checks = [*run_checks(facts, request), *run_requirements(facts, request)]
     report = {
         "checks": [asdict(check) for check in checks],
         "facts": facts.as_dict(),
         "for_guests": headroom(facts, request.reserve).as_dict(),
-        "kvm": asdict(facts.proof),
-        "usable": {"kvm": facts.proof.accelerated, "containers": runs_containers(facts)},
+        "kvm": facts.proof.as_dict(),
+        "usable": usable(facts),
     }
     failed = [check for check in checks if check.status in _FAILING[request.fail_on]]
     if failed:
@@ -41,11 +43,17 @@ def gather(host: Host, params: Mapping[str, Any], prober: Prober = probe) -> Dic
     return report
 
 
-def runs_containers(facts: Facts) -> Optional[bool]:
-    """None where control groups were not read."""
-    if facts.cgroup is None:
-        return None
-    return _CONTAINER_CONTROLLERS.issubset(controllers(facts.cgroup.controllers)) and _CONTAINER_NAMESPACES.issubset(facts.platform.namespaces)
+def usable(facts: Facts) -> Dict[str, Optional[bool]]:
+    """The short answers; None where what they stand on was not read."""
+    there = None if facts.cgroup is None else set(controllers(facts.cgroup.controllers))
+    kinds = set(facts.platform.namespaces)
+    return {
+        "kvm": facts.proof.accelerated,
+        "lxc": None if there is None else there >= _LXC_CONTROLLERS and kinds >= {*NAMESPACES, "user"},
+        "containers": None if there is None else there >= _CONTAINER_CONTROLLERS and kinds >= set(NAMESPACES),
+        "passthrough": None if facts.iommu is None else bool(facts.iommu.groups),
+        "confidential": None if facts.confidential is None else any(feature["on"] for feature in asdict(facts.confidential).values()),
+    }
 
 
 def _sentence(failed: List[Check]) -> str:

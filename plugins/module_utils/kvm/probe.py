@@ -10,17 +10,13 @@ them gets those hosts wrong. So the guest of this collection runs, every time th
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
-import select
-import signal
-import time
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import Callable, Mapping, Optional
 
 from ..engine.host import Host
+from .child import Heard, Say, in_child
 from .guest import Announce, prove
 from .model import Proof
 
@@ -30,8 +26,6 @@ Guest = Callable[[str, Announce], Optional[float]]
 #: Nanoseconds of an iteration above which nothing but emulation explains it. Measured: 1 on hardware,
 #: 15 to 30 on a host that is itself emulated in software, over 900 where KVM emulates every instruction.
 SLOWEST_ACCELERATED = 200
-
-_REAP_SECONDS = 0.5
 
 
 def accelerated(host: Host) -> bool:
@@ -52,6 +46,7 @@ class Report:
     """What came of the child.
 
     outcome: ran, refused (with the error), faulty (with the complaint), hung (it had to be killed) or died.
+    capabilities: name → what KVM answered, where it came that far.
     """
 
     outcome: str
@@ -59,10 +54,15 @@ class Report:
     nanoseconds: Optional[float] = None
     error: int = 0
     complaint: str = ""
+    capabilities: Optional[Mapping[str, int]] = None
 
 
 def judge(device: str, report: Report, seconds: float = 2.0) -> Proof:
     """What the child's report means."""
+    return replace(_meaning(device, report, seconds), capabilities=report.capabilities)
+
+
+def _meaning(device: str, report: Report, seconds: float) -> Proof:
     stage = report.stage
     if report.outcome == "hung":
         return Proof(None, None, None, stage, None, f"{device}: no answer in stage {stage} within {seconds:g} seconds; the guest was killed")
@@ -102,86 +102,20 @@ def _refusal(device: str, stage: str, error: int) -> str:
 
 
 def _in_child(device: str, guest: Guest, seconds: float) -> Report:
-    try:
-        reader, writer = os.pipe()
-    except OSError as error:
-        return Report("refused", error=error.errno or 0)
-    try:
-        child = os.fork()
-    except OSError as error:
-        os.close(reader)
-        os.close(writer)
-        return Report("refused", error=error.errno or 0)
-    if not child:
-        _be_the_child(device, guest, seconds, writer)
-    os.close(writer)
-    try:
-        lines, alive = _listen(reader, seconds)
-    finally:
-        os.close(reader)
-        _end(child)
-    return _report(lines, alive)
+    def work(say: Say) -> None:
+        """Run the guest, and say how it went."""
+        try:
+            say(outcome="ran", nanoseconds=guest(device, lambda stage, **more: say(stage=stage, **more)))
+        except OSError as error:
+            say(outcome="refused", error=error.errno or 0)
+        except BaseException as error:
+            say(outcome="faulty", complaint=f"{error}" or type(error).__name__)
+
+    return report(in_child(work, seconds))
 
 
-def _be_the_child(device: str, guest: Guest, seconds: float, writer: int) -> NoReturn:
-    """Run the guest, say how it went, and leave without any of the parent's ceremonies."""
-
-    def say(**message: Any) -> None:
-        os.write(writer, json.dumps(message).encode() + b"\n")
-
-    try:
-        _detach(seconds)
-        say(outcome="ran", nanoseconds=guest(device, lambda stage: say(stage=stage)))
-    except OSError as error:
-        say(outcome="refused", error=error.errno or 0)
-    except BaseException as error:
-        say(outcome="faulty", complaint=f"{error}" or type(error).__name__)
-    finally:
-        os._exit(0)
-
-
-def _detach(seconds: float) -> None:
-    """Hold nothing that anyone waits for, and die by oneself should the parent be gone."""
-    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.setitimer(signal.ITIMER_REAL, seconds + 1)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):  # a stuck child that held standard output would keep the connection open
-        os.dup2(nothing, standard)
-
-
-def _listen(reader: int, seconds: float) -> Tuple[bytes, bool]:
-    """What the child wrote until it ended or the time was up, and whether it was still alive then."""
-    poller = select.poll()
-    poller.register(reader, select.POLLIN | select.POLLHUP)
-    deadline = time.monotonic() + seconds
-    text: List[bytes] = []
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return b"".join(text), True
-        if poller.poll(math.ceil(left * 1000)):
-            piece = os.read(reader, 65536)
-            if not piece:
-                return b"".join(text), False
-            text.append(piece)
-
-
-def _end(child: int) -> None:
-    """Kill the child and reap it. One that is stuck in the kernel is left to init: waiting for it would hang as well."""
-    with suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    deadline = time.monotonic() + _REAP_SECONDS
-    with suppress(ChildProcessError):  # where SIGCHLD is ignored, the kernel has reaped it
-        while os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
-            time.sleep(0.005)
-
-
-def _report(text: bytes, alive: bool) -> Report:
-    # A guest that had said its outcome before the time was up has ended, however long its exit takes.
-    said: Dict[str, Any] = {"outcome": "hung" if alive else "died"}
-    for line in text.splitlines():
-        with suppress(ValueError):  # a line cut short by the kill
-            said.update(json.loads(line))
-    return Report(**said)
+def report(heard: Heard) -> Report:
+    """What the words of the child add up to. One that had said its outcome before the time was up has ended, however long its exit takes."""
+    if heard.error:
+        return Report("refused", error=heard.error)
+    return Report(**{"outcome": "hung" if heard.hung else "died", **heard.said})

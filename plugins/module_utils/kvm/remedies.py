@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 from .model import Facts
+from .sections.machine import Access, Device
+
+#: For a device node that opens for root alone.
+KVM_GROUP = "chgrp kvm /dev/kvm; chmod 0660 /dev/kvm (where udev runs, its rules do so at boot)"
 
 _FIRMWARE = {
     "GenuineIntel": "switch on Intel Virtualization Technology (VT-x) in the firmware, then power the machine off and on",
@@ -25,9 +29,15 @@ _NESTED = {
 }
 _NESTED_OTHER = "ask for nested virtualization where this machine is hosted, or use a bare-metal one"
 
-_IOMMU = {
-    "GenuineIntel": "switch on VT-d in the firmware, add intel_iommu=on iommu=pt to the kernel command line and reboot",
-    "AuthenticAMD": "switch on IOMMU (AMD-Vi) in the firmware, add iommu=pt to the kernel command line and reboot",
+_IOMMU_FIRMWARE = {"GenuineIntel": "switch on VT-d in the firmware", "AuthenticAMD": "switch on IOMMU (AMD-Vi) in the firmware"}
+_IOMMU_ARGUMENTS = {"GenuineIntel": "intel_iommu=on iommu=pt", "AuthenticAMD": "iommu=pt"}
+_CONFIDENTIAL = {
+    "SEV": "virtops.linux.kvm_module with name kvm_amd and parameters {sev: true}",
+    "SEV-ES": "virtops.linux.kvm_module with name kvm_amd and parameters {sev: true, sev_es: true}",
+    "SEV-SNP": "switch on SEV-SNP (SNP memory coverage, RMP table) in the firmware, "
+    "then virtops.linux.kvm_module with name kvm_amd and parameters {sev: true, sev_es: true, sev_snp: true}, on Linux 6.11 or newer",
+    "TDX": "switch on TDX in the firmware, then virtops.linux.kvm_module with name kvm_intel and parameters {tdx: true}, on Linux 6.16 or newer",
+    "Secure Execution": "add prot_virt=1 to the kernel command line and reboot",
 }
 
 
@@ -57,6 +67,55 @@ def virtualization(facts: Facts) -> str:
     return _FIRMWARE.get(_vendor(facts), _FIRMWARE_OTHER)
 
 
+def no_feature(facts: Facts) -> str:
+    """For a CPU that says itself that it has none. Some firmware of AMD's hides what it has switched off from the CPU's answer as well."""
+    if _vendor(facts) == "AuthenticAMD":
+        return "look for SVM Mode (AMD-V) in the firmware; where it is on, use another machine, or guests with type qemu"
+    return "use another machine, or guests with type qemu"
+
+
+def parameter(facts: Facts, name: str, value: str) -> str:
+    """For a parameter of KVM's module."""
+    where = facts.kvm.module if facts.kvm and facts.kvm.module else "auto"
+    return f"virtops.linux.kvm_module with name {where} and parameters {{{name}: {value}}}, then reboot, or reload the module while no guest runs"
+
+
+def user_access(device: Device, access: Access) -> str:
+    """For a user who may not use /dev/kvm. Groups count from the next login on."""
+    by_group = device.group not in (None, "root") and int(device.mode or "0", 8) & 0o060 == 0o060
+    if by_group and device.group not in access.groups:
+        return f"usermod -aG {device.group} {access.user}, then log in again"
+    return f"usermod -aG kvm {access.user}, then log in again; and {KVM_GROUP}"
+
+
+def confidential(facts: Facts, name: str) -> str:
+    """For a feature that the CPU has and nothing uses."""
+    return _CONFIDENTIAL[name]
+
+
+def no_confidential(facts: Facts) -> str:
+    if is_guest(facts):
+        return "ask for confidential guests where this machine is hosted; it cannot start any itself"
+    return (
+        "use a machine with AMD EPYC (SEV-SNP from the third generation on) or Intel Xeon with TDX (from the fifth), and switch it on in the firmware"
+    )
+
+
+def vulnerabilities(facts: Facts) -> str:
+    remedy = "install the newest kernel and microcode, take mitigations=off from the kernel command line if it is there, and reboot"
+    return f"{remedy}; first on what this machine runs under" if is_guest(facts) else remedy
+
+
+def unseen_disk(facts: Facts) -> str:
+    """For a path that could not be measured."""
+    return denied(facts) if facts.platform.unprivileged else "mount what is there, or see that its server answers"
+
+
+def unread_filter(facts: Facts) -> str:
+    """For what only root may read."""
+    return "run the task with become: true" if facts.platform.unprivileged else "see that nft, or iptables, works on this host"
+
+
 def no_device(facts: Facts) -> str:
     """For a host without /dev/kvm."""
     if in_container(facts):
@@ -72,8 +131,7 @@ def nested(facts: Facts) -> str:
     """For a host whose guests may not run guests of their own."""
     if facts.kvm is None or facts.kvm.nested is None:
         return no_device(facts)
-    module_task = f"virtops.linux.kvm_module with name {facts.kvm.module} and parameters {{nested: true}}"
-    return f"{module_task}, then reboot, or reload the module while no guest runs"
+    return parameter(facts, "nested", "true")
 
 
 def no_acceleration(facts: Facts) -> str:
@@ -84,7 +142,15 @@ def no_acceleration(facts: Facts) -> str:
 def iommu(facts: Facts) -> str:
     if is_guest(facts):
         return "give this machine a virtual IOMMU where it is defined, or pass devices through on the machine that runs it"
-    return _IOMMU.get(_vendor(facts), "switch on the IOMMU (on arm64: SMMU) in the firmware and reboot")
+    vendor = _vendor(facts)
+    firmware = _IOMMU_FIRMWARE.get(vendor, "switch on the IOMMU (on arm64: SMMU) in the firmware")
+    if facts.iommu and facts.iommu.table:  # the firmware describes one, so it is the kernel that does not use it
+        return f"add {_IOMMU_ARGUMENTS.get(vendor, 'iommu.passthrough=1')} to the kernel command line and reboot"
+    return (
+        f"{firmware}, add {_IOMMU_ARGUMENTS[vendor]} to the kernel command line and reboot"
+        if vendor in _IOMMU_ARGUMENTS
+        else f"{firmware} and reboot"
+    )
 
 
 def module(facts: Facts, name: str) -> str:

@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Callable, Dict, List, Mapping, Tuple
 
-from ..engine.units import human_size
+from ..engine.units import format_size, human_size
 from . import remedies
-from .checks import Unseen, Verdict, controller_remedy, guarded, missing_controllers, need, proof_verdict
+from .checks.containers import controller_remedy, missing_controllers
+from .checks.devices import groups_verdict
+from .checks.kvm import proof_verdict
+from .checks.rule import Unseen, Verdict, guarded, need
 from .headroom import Headroom, headroom
 from .model import FAIL, PASS, Check, Facts
 from .spec import Request
@@ -24,6 +27,12 @@ def run_requirements(facts: Facts, request: Request) -> Tuple[Check, ...]:
         stated["kvm"] = lambda: _kvm(facts)
     if wanted.nested:
         stated["nested"] = lambda: _nested(facts)
+    if wanted.iommu:
+        stated["iommu"] = lambda: groups_verdict(facts, FAIL)
+    if wanted.sev_snp:
+        stated["sev_snp"] = lambda: _confidential(facts, "sev_snp", "SEV-SNP")
+    if wanted.tdx:
+        stated["tdx"] = lambda: _confidential(facts, "tdx", "TDX")
     min_memory, min_vcpus = wanted.min_memory, wanted.min_vcpus
     if min_memory is not None:
         stated["min_memory"] = lambda: _memory(facts, left, min_memory)
@@ -31,6 +40,10 @@ def run_requirements(facts: Facts, request: Request) -> Tuple[Check, ...]:
         stated["min_vcpus"] = lambda: _vcpus(facts, left, min_vcpus)
     if wanted.min_disk:
         stated["min_disk"] = lambda: _disk(facts, left, wanted.min_disk)
+    if wanted.hugepages:
+        stated["hugepages"] = lambda: _hugepages(facts, wanted.hugepages)
+    if wanted.modules:
+        stated["modules"] = lambda: _modules(facts, wanted.modules)
     if wanted.controllers:
         stated["controllers"] = lambda: _controllers(facts, wanted.controllers)
     return tuple(guarded(f"requirement.{name}", judge, otherwise=FAIL) for name, judge in stated.items())
@@ -47,6 +60,34 @@ def _nested(facts: Facts) -> Verdict:
         return FAIL, f"no parameter nested of {kvm.module or 'kvm_intel or kvm_amd'} in /sys/module", remedies.nested(facts)
     evidence = f"/sys/module/{kvm.module}/parameters/nested is {'on' if kvm.nested else 'off'}"
     return (PASS, evidence, "") if kvm.nested else (FAIL, evidence, remedies.nested(facts))
+
+
+def _confidential(facts: Facts, key: str, name: str) -> Verdict:
+    feature = getattr(need(facts, "confidential", facts.confidential), key)
+    return (PASS, feature.evidence, "") if feature.on else (FAIL, feature.evidence, remedies.confidential(facts, name))
+
+
+def _hugepages(facts: Facts, wanted: Mapping[int, int]) -> Verdict:
+    """Pages in all, whoever uses them now, so that a host with guests passes again."""
+    there = {pool.size: pool.total for pool in need(facts, "memory", facts.memory).hugepages}
+    said = [f"{format_size(size)}: {there.get(size, 'none of this size')}, required: {count}" for size, count in wanted.items()]
+    evidence = f"{'; '.join(said)} (/sys/kernel/mm/hugepages)"
+    if all(there.get(size, 0) >= count for size, count in wanted.items()):
+        return PASS, evidence, ""
+    missing = [f"{format_size(size)}: {count}" for size, count in wanted.items() if there.get(size, 0) < count]
+    return FAIL, evidence, f"virtops.linux.hugepages with {', '.join(missing)}; where memory is too fragmented, hugepages= on the kernel command line"
+
+
+def _modules(facts: Facts, wanted: Tuple[str, ...]) -> Verdict:
+    there = need(facts, "modules", facts.modules)
+    missing = [name for name in wanted if not there[name]]
+    if missing:
+        return (
+            FAIL,
+            f"not loaded: {', '.join(missing)} (/sys/module and modules.builtin)",
+            "; ".join(remedies.module(facts, name) for name in missing),
+        )
+    return PASS, f"loaded, or built in: {', '.join(wanted)} (/sys/module and modules.builtin)", ""
 
 
 def _memory(facts: Facts, left: Headroom, wanted: int) -> Verdict:

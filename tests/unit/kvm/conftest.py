@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import judge
-from kvm_machines import MACHINES, build
+from kvm_bench import Bench
+from kvm_machine import NFT
 
 
 @pytest.fixture
 def machine(tmp_path):
-    """name → the host and its prober."""
+    """name → the machine on the bench."""
 
-    def built(name, files=None):
-        return build(tmp_path, name, files), lambda device: judge("/dev/kvm", MACHINES[name]["guest"])
+    def built(name, files=None, script=(NFT,)):
+        return Bench(tmp_path, name, files, script)
 
     return built

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.child import Heard, in_child, words
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.guest import GuestFault, _timed, loop, prove
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.model import Proof
-from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import Report, _report, accelerated, judge, probe
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import Report, accelerated, judge, probe, report
 from support.hosts import FakeHost
 
 
@@ -200,8 +201,28 @@ def test_a_report_cut_short_is_no_proof():
 
 
 def test_a_line_cut_short_by_the_kill_is_left_out():
-    assert _report(b'{"stage": "run"}\n{"outcome": "ra', alive=True) == Report("hung", "run")
-    assert _report(b'{"stage": "run"}\n{"outcome": "ran", "nanoseconds": 0.5}\n', alive=True) == Report("ran", "run", 0.5)
+    assert words(b'{"stage": "run"}\n{"outcome": "ra') == {"stage": "run"}
+    assert report(Heard({"stage": "run"}, hung=True)) == Report("hung", "run")
+    assert report(Heard({"stage": "run", "outcome": "ran", "nanoseconds": 0.5}, hung=True)) == Report("ran", "run", 0.5)
+    assert report(Heard(error=errno.EAGAIN)) == Report("refused", error=errno.EAGAIN)
+
+
+def test_what_a_child_said_before_it_hung_is_kept():
+    def half(say):
+        say(first=1)
+        time.sleep(60)
+        say(second=2)
+
+    assert in_child(half, 0.2) == Heard({"first": 1}, hung=True)
+
+
+def test_the_guest_says_what_kvm_can():
+    def able(device, announce):
+        announce("create_vm", capabilities={"max_vcpus": 4})
+        return 1.0
+
+    assert probe("/dev/kvm", able).capabilities == {"max_vcpus": 4}
+    assert "capabilities" not in probe("/dev/kvm", able).as_dict()
 
 
 def test_where_no_process_can_be_started_the_proof_says_so():
@@ -231,8 +252,8 @@ def test_the_rounds_are_long_enough_to_measure_and_short_enough_to_wait_for(nano
         return took
 
     assert _timed(run) == pytest.approx(nanoseconds, rel=0.5)
-    assert sum(took for _, took in rounds) < 500_000_000
-    assert all(iterations < 2**32 for iterations, _ in rounds)
+    assert sum(took for _iterations, took in rounds) < 500_000_000
+    assert all(iterations < 2**32 for iterations, _took in rounds)
 
 
 def test_one_disturbed_round_does_not_count():

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.virtops.linux.plugins.module_utils.kvm import hypervisor
-from ansible_collections.virtops.linux.plugins.module_utils.kvm.model import Cpu, Disk, Memory
-from ansible_collections.virtops.linux.plugins.module_utils.kvm.read import parse_cgroup_mounts, parse_cpu, parse_cpu_list, parse_memory, read
+from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.read.capacity import parse_cpu_list
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.read.cgroup import parse_cgroup_mounts
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.read.cpu import parse_cpu
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.read.hypervisor import hypervisor
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.read.memory import parse_meminfo
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.read.platform import container
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.sections.machine import Cpu
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.sections.system import Disk
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.spec import Request
-from kvm_machines import AMD_CPU, ARM_CPU, FIRST_NAMESPACES, GUEST_CPU, INTEL_CPU, OWN_NAMESPACES
+from kvm_machine import FakeRegisters
+from kvm_machines import MACHINES
+from kvm_parts import AMD_CPU, ARM_CPU, FIRST_NAMESPACES, GUEST_CPU, INTEL_CPU, OWN_NAMESPACES
 from support.hosts import FakeHost
 
 DMI = "/sys/class/dmi/id"
@@ -17,9 +25,9 @@ CLOCKS = "/sys/devices/system/clocksource/clocksource0/available_clocksource"
 @pytest.mark.parametrize(
     ("text", "cpu"),
     [
-        (INTEL_CPU, Cpu("GenuineIntel", "Intel(R) Xeon(R) Gold 6230 CPU @ 2.10GHz", "vmx", "ept")),
-        ("flags\t\t: vmx ept vpid\n", Cpu(None, None, "vmx", "ept")),
-        (AMD_CPU, Cpu("AuthenticAMD", "AMD EPYC 7302P 16-Core Processor", "svm", "npt")),
+        (INTEL_CPU, Cpu("GenuineIntel", "Intel(R) Xeon(R) Gold 6230 CPU @ 2.10GHz", "vmx", "ept", ("vpid", "unrestricted_guest"))),
+        ("flags\t\t: vmx ept vpid\n", Cpu(None, None, "vmx", "ept", ("vpid",))),
+        (AMD_CPU, Cpu("AuthenticAMD", "AMD EPYC 7302P 16-Core Processor", "svm", "npt", ("nrip_save", "avic"))),
         (GUEST_CPU, Cpu("AuthenticAMD", "AMD EPYC", None, None)),
         (ARM_CPU, Cpu("ARM", "part 0xd0c", None, None)),
         ("CPU implementer\t: 0x99\n", Cpu("0x99", None, None, None)),
@@ -54,11 +62,13 @@ def test_cpus(text, cpu):
         (ARM_CPU, {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "a1.metal\n"}, "none", "no hypervisor in"),
         (ARM_CPU, {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "a1.large\n"}, "amazon", "Amazon EC2"),
         (ARM_CPU, {}, "unknown", "not there"),
+        (ARM_CPU, {"/proc/device-tree/ibm,partition-name": "lp1", "/proc/device-tree/hmc-managed?": ""}, "powervm", "PowerVM"),
+        ("vendor_id\t: User Mode Linux\n", {}, "uml", "User Mode Linux"),
         ("", {"/proc/sysinfo": "Type: 8561\nVM00 Control Program: KVM/Linux\n"}, "kvm", "KVM/Linux"),
     ],
 )
 def test_hypervisors(tmp_path, cpuinfo, files, name, words):
-    found, evidence = hypervisor.hypervisor(FakeHost(tmp_path, files), cpuinfo)
+    found, evidence = hypervisor(FakeHost(tmp_path, files), cpuinfo, FakeRegisters(MACHINES["aarch64"]))
     assert found == name
     assert words in evidence and str(tmp_path) not in evidence
 
@@ -71,12 +81,14 @@ def test_hypervisors(tmp_path, cpuinfo, files, name, words):
         ({"/run/.containerenv": 'engine="podman"\n'}, OWN_NAMESPACES, "podman"),
         ({"/run/systemd/container": "systemd-nspawn\n"}, OWN_NAMESPACES, "systemd-nspawn"),
         ({"/proc/1/environ": "PATH=/bin\0container=lxc\0TERM=linux\0"}, OWN_NAMESPACES, "lxc"),
+        ({"/proc/sys/kernel/osrelease": "5.15.153.1-microsoft-standard-WSL2\n"}, OWN_NAMESPACES, "wsl"),
+        ({"/proc/vz/.there": ""}, OWN_NAMESPACES, "openvz"),
         ({}, OWN_NAMESPACES, "unknown"),
         ({}, {}, "none"),
     ],
 )
 def test_containers(tmp_path, files, namespaces, name):
-    assert hypervisor.container(FakeHost(tmp_path, files), namespaces)[0] == name
+    assert container(FakeHost(tmp_path, files), namespaces)[0] == name
 
 
 @pytest.mark.parametrize(
@@ -93,21 +105,23 @@ def test_cgroup_modes(mounts, mode):
 
 
 def test_controllers_of_both_versions(machine):
-    host, prober = machine("paravirtual")
-    cgroup = read(host, Request(), prober).cgroup
+    bench = machine("paravirtual")
+    cgroup = bench.facts().cgroup
     assert cgroup is not None
     assert (cgroup.mode, cgroup.controllers) == ("hybrid", ("cpu", "hugetlb", "memory"))
 
 
 def test_memory_and_lists():
-    assert parse_memory("MemTotal:       24684084 kB\nHugePages_Total:       0\n") == Memory(24684084 * 1024, None, None)
+    assert parse_meminfo("MemTotal:       24684084 kB\nHugePages_Total:       0\n") == {"MemTotal": 24684084 * 1024}
+    with pytest.raises(Failure, match="no MemTotal"):
+        parse_meminfo("")
     assert parse_cpu_list("0-3,8,10-11\n") == [0, 1, 2, 3, 8, 10, 11]
     assert parse_cpu_list("\n") == []
 
 
 def test_a_disk_is_measured_at_the_nearest_parent_that_exists(machine):
-    host, prober = machine("intel")
-    capacity = read(host, Request(disk_paths=("/var/lib/libvirt/images", "/var/lib/misc")), prober).capacity
+    bench = machine("intel")
+    capacity = bench.facts(Request(disk_paths=("/var/lib/libvirt/images", "/var/lib/misc"))).capacity
     assert capacity is not None
     first, second = capacity.disks
     assert isinstance(first, Disk) and first.path == "/var/lib/libvirt/images" and first.free
@@ -123,13 +137,13 @@ def test_a_disk_is_measured_at_the_nearest_parent_that_exists(machine):
     ],
 )
 def test_whether_modules_load(machine, files, loads, words):
-    host, prober = machine("intel", files)
-    platform = read(host, Request(), prober).platform
+    bench = machine("intel", files)
+    platform = bench.facts().platform
     assert platform.loads_modules is loads and words in platform.module_evidence
 
 
 def test_unnumbered_cpus_have_threads_but_no_cores(machine):
-    host, prober = machine("intel", {"/sys/devices/system/cpu/cpu3/topology/thread_siblings_list": None})
-    capacity = read(host, Request(), prober).capacity
+    bench = machine("intel", {"/sys/devices/system/cpu/cpu3/topology/thread_siblings_list": None})
+    capacity = bench.facts().capacity
     assert capacity is not None
     assert (capacity.threads, capacity.cores) == (4, None)

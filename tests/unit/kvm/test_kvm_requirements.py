@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.headroom import headroom
-from ansible_collections.virtops.linux.plugins.module_utils.kvm.info import gather
-from ansible_collections.virtops.linux.plugins.module_utils.kvm.model import Capacity, Disk, Facts, Memory, Platform, skipped
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.model import Facts, skipped
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.requirements import run_requirements
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.sections.machine import Platform
+from ansible_collections.virtops.linux.plugins.module_utils.kvm.sections.system import Capacity, Disk, Memory
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.spec import Request, Requirements, Reserve, from_params
+from kvm_bench import PARAMS
 
 GIB = 1024**3
 PLATFORM = Platform("x86_64", "6.1.0", "none", "", "none", "", True, "")
@@ -28,14 +30,6 @@ HOST = Facts(
         ),
     ),
 )
-PARAMS = {
-    "gather_subset": ["all"],
-    "kvm_probe": True,
-    "disk_paths": ["/var/lib/libvirt/images"],
-    "requirements": None,
-    "host_reserve": None,
-    "fail_on": "never",
-}
 
 
 def judged(reserve=Reserve(), **requirements):  # noqa: B008
@@ -90,27 +84,36 @@ def test_requirements(requirements, reserve, status):
         ("kvm guest", {"kvm": True}, {"kvm"}),
         ("aarch64", {"kvm": True, "nested": True}, {"kvm", "nested"}),
         ("container", {"controllers": ["cpu", "memory"]}, {"controllers"}),
+        ("intel", {"iommu": True, "modules": ["vfio-pci", "kvm_intel"], "hugepages": {"2MiB": 1024, "1GiB": 0}}, set()),
+        ("intel", {"modules": ["vfio_pci", "vhost_net"]}, {"modules"}),
+        ("intel", {"hugepages": {"2MiB": 1025}}, {"hugepages"}),
+        ("intel", {"hugepages": {"1G": 4}}, {"hugepages"}),
+        ("intel", {"hugepages": {"16MiB": 1}}, {"hugepages"}),
+        ("kvm guest", {"iommu": True}, {"iommu"}),
+        ("sev-snp", {"sev_snp": True, "tdx": True}, {"tdx"}),
+        ("sev, not on", {"sev_snp": True}, {"sev_snp"}),
+        ("tdx", {"sev_snp": True, "tdx": True}, {"sev_snp"}),
     ],
 )
 def test_requirements_of_whole_machines(machine, name, requirements, failing):
     """Whatever gather_subset says, what a requirement needs is read."""
-    host, prober = machine(name)
-    report = gather(host, {**PARAMS, "gather_subset": [], "requirements": requirements}, prober)
+    bench = machine(name)
+    report = bench.report(gather_subset=[], requirements=requirements)
     found = {check["id"]: check for check in report["checks"]}
     assert set(found) == {f"requirement.{key}" for key in requirements}
     assert {key for key in requirements if found[f"requirement.{key}"]["status"] == "fail"} == failing
-    assert all(found[f"requirement.{key}"]["remedy"] for key in failing - {"kvm" if name == "aarch64" else ""})
+    assert all(found[f"requirement.{key}"]["remedy"] for key in failing)
 
 
 def test_what_is_not_required_is_not_judged(machine):
-    host, prober = machine("container")
+    bench = machine("container")
     stated = {"kvm": False, "nested": False, "min_memory": None, "min_vcpus": None, "min_disk": {}, "controllers": []}
-    assert gather(host, {**PARAMS, "gather_subset": [], "requirements": stated}, prober)["checks"] == []
+    assert bench.report(gather_subset=[], requirements=stated)["checks"] == []
 
 
 def test_the_remedy_of_nested_guests_names_the_module(machine):
-    host, prober = machine("amd")
-    (check,) = gather(host, {**PARAMS, "gather_subset": [], "requirements": {"nested": True}}, prober)["checks"]
+    bench = machine("amd")
+    (check,) = bench.report(gather_subset=[], requirements={"nested": True})["checks"]
     assert check["evidence"] == "/sys/module/kvm_amd/parameters/nested is off"
     assert "kvm_module with name kvm_amd and parameters {nested: true}" in check["remedy"]
 
@@ -127,6 +130,14 @@ def test_the_remedy_of_nested_guests_names_the_module(machine):
         ({"host_reserve": {"vcpus": -1}}, "invalid_count"),
         ({"host_reserve": {"disk": ""}}, "invalid_size"),
         ({"disk_paths": ["images"]}, "invalid_path"),
+        ({"requirements": {"hugepages": {"2 sacks": 1}}}, "invalid_size"),
+        ({"requirements": {"hugepages": {"3MiB": 1}}}, "invalid_size"),
+        ({"requirements": {"hugepages": {"4KiB": 1}}}, "invalid_size"),
+        ({"requirements": {"hugepages": {"2MiB": -1}}}, "invalid_count"),
+        ({"requirements": {"hugepages": {"2MiB": "many"}}}, "invalid_count"),
+        ({"requirements": {"modules": ["../kvm"]}}, "invalid_name"),
+        ({"user": ""}, "invalid_name"),
+        ({"user": "a b"}, "invalid_name"),
     ],
 )
 def test_bad_input(given, code):
@@ -140,10 +151,15 @@ def test_sizes_and_paths_are_normalised():
         {
             **PARAMS,
             "disk_paths": ["/images/", "/"],
-            "requirements": {"min_disk": {"/images": "1G", "/srv": 5}, "min_memory": "2GiB"},
+            "requirements": {
+                "min_disk": {"/images": "1G", "/srv": 5},
+                "min_memory": "2GiB",
+                "hugepages": {"1G": "2", "1024MiB": 1},
+                "modules": ["tun", "tun"],
+            },
             "host_reserve": {"memory": "1G"},
         }
     )
     assert request.disk_paths == ("/images", "/", "/srv")
-    assert request.requirements == Requirements(min_memory=2 * GIB, min_disk={"/images": GIB, "/srv": 5})
+    assert request.requirements == Requirements(min_memory=2 * GIB, min_disk={"/images": GIB, "/srv": 5}, hugepages={GIB: 3}, modules=("tun",))
     assert request.reserve == Reserve(memory=GIB)
