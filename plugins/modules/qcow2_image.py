@@ -6,17 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: qcow2_image
-short_description: Create, grow and remove disk images
+short_description: Create, import, grow, rebase and remove disk images
 version_added: 0.1.0
 description:
-  - Makes qcow2 and raw images for guests, on their own or as overlays on a backing file, grows them in place,
-    and keeps their owner, group and mode.
+  - Makes disk images for guests, empty, as overlays on a backing file, or with the contents of a file or a download, grows them in place,
+    puts overlays on other backing files, and keeps their owner, group and mode.
   - An existing image is compared by what its header says. Options that are not given are left as they are.
-  - An image is never shrunk and never made anew. What an image cannot change is an error that names the option and both values.
+  - An image that is there keeps what is in it. It is never shrunk, and made anew only where O(recreate) says so. What an image cannot
+    change is an error that names the option and both values.
   - An image that a guest or another process has open is never changed or removed. The error names the guest and the process,
     in check mode too.
   - No existing file is opened before it is known to be a regular file, its format is never guessed from the contents of a guest's disk,
     and every backing file below it is looked at first. qemu-img reads it under limits of memory and time.
+  - What comes from O(source) is not trusted. It is refused where it is not what it is said to be, where it needs any other file, where
+    its disk is larger than 16 TiB, or where its header or its tables cannot be right. Its header is looked at before qemu-img opens it.
 author:
   - virtops.linux contributors (@virtops)
 options:
@@ -34,20 +37,78 @@ options:
   format:
     description:
       - The format of the image. A new one is V(qcow2) where nothing is said, an existing one keeps what it is.
-      - Whatever does not begin like qcow2 counts as V(raw). Such a file only grows where O(format=raw) says that it is an image.
+      - Whatever does not begin like qcow2 counts as V(raw), or as V(vmdk), V(vdi) or V(vhdx) where this option says so and it begins like that.
+        A raw file only grows where O(format=raw) says that it is an image.
+      - Images of V(vmdk), V(vdi) and V(vhdx) have their size for good.
     type: str
-    choices: [qcow2, raw]
+    choices: [qcow2, raw, vmdk, vdi, vhdx]
   size:
     description:
       - The size of the guest's disk, for example V(20G), V(512MiB) or V(10 GB). K, M, G, T, P and E, alone or with iB, are powers of 1024,
         KB and so on powers of 1000, and a number alone counts bytes. It is rounded up to whole sectors of 512 bytes.
-      - A new image without O(backing_file) needs it. A new overlay has the size of its backing file where nothing is said, and never less.
+      - A new image without O(backing_file) and O(source) needs it. A new overlay has the size of its backing file where nothing is said,
+        an imported image that of its source, and neither has less.
       - A larger size grows an existing image. Partitions and file systems in it stay as they are.
     type: str
+  source:
+    description:
+      - What a new image is made of, an absolute path or a URL with V(http), V(https) or V(file). It may be compressed
+        (gz, xz and bz2, or zst where the host has the tool C(zstd)), which is told by looking.
+      - It is converted where it is not yet what O(format) and the other options ask for. A qcow2 image that already is, is taken over
+        as it is, with its internal snapshots.
+      - An image that is there is left alone, whatever has become of the source, as a guest's disk should be. O(recreate) changes that.
+      - An interrupted download is continued, in the same run and, with O(checksum), in the next one, where the server can do that.
+      - In check mode nothing is downloaded, so that a prediction names the size and the options that are asked for, and no others.
+      - Passwords and queries in a URL are not shown in results.
+    type: str
+  checksum:
+    description:
+      - The checksum of O(source) as it comes, before it is unpacked. An algorithm (V(sha224), V(sha256), V(sha384) or V(sha512)),
+        a colon, and the digits.
+      - In place of the digits, the path or URL of a list of checksums, as C(sha256sum) or BSD's tools write it, in which the file
+        name of O(source) is looked up.
+      - Nothing is replaced before the checksum was found to be right.
+    type: str
+  source_format:
+    description:
+      - The format of O(source). Where nothing is said it is told by looking.
+      - A raw image that does not begin with a boot sector is only taken where V(raw) is said, so that a page that tells of an error is not.
+      - A source that is said to be one format and begins like another is refused.
+    type: str
+    choices: [qcow2, raw, vmdk, vdi, vhdx]
+  trusted:
+    description:
+      - Whether whoever made O(source) is trusted. Then it may have a backing file, which is copied with it, other files with its data,
+        any size, and as a raw disk it may begin like another format.
+      - Say this only of images that you made yourself. The owner of such an image can have any file of the host copied into the new one.
+    type: bool
+    default: false
+  cache_dir:
+    description:
+      - Where downloads are kept that have O(checksum), under that. The same source is then downloaded once for any number of images.
+        What is kept there is checked again before every use. Nothing is ever removed from there but what has become wrong.
+      - An empty string keeps nothing.
+    type: str
+    default: /var/cache/virtops/images
+  timeout:
+    description: Seconds without anything new from a server, after which a download fails. It may take as long as it takes while something comes.
+    type: int
+    default: 30
+  recreate:
+    description:
+      - Whether an existing image may be made anew, which loses what is in it.
+      - It is, where an option is asked for that it cannot change, where it is larger than O(size), where it cannot be used at all,
+        or where it was made of another O(source) than this one. Otherwise it is left as it is.
+      - What it was made of is remembered with its file, in an extended attribute. With O(checksum) the contents of the source decide,
+        without it the address alone, so that new contents at an old address are only noticed with a checksum, or a list of them.
+      - The old image stays until the new one is complete. Owner, group and mode are kept where nothing else is asked for.
+    type: bool
+    default: false
   backing_file:
     description:
       - The image that this one is an overlay on. A relative path starts at the directory of O(path) and is kept in the image as written.
       - An empty string is no backing file.
+      - That of an existing image changes only with O(rebase).
     type: str
   backing_format:
     description:
@@ -55,6 +116,16 @@ options:
       - Say V(raw) where O(backing_file) is a raw disk that a guest has written to, so that its contents cannot pass for qcow2.
     type: str
     choices: [qcow2, raw]
+  rebase:
+    description:
+      - How an existing image may come onto another O(backing_file).
+      - With V(safe), what the two backing files differ in is copied into the image, so that its guest sees no difference. Onto an empty
+        O(backing_file), that is everything, and the image stands alone afterwards. It happens in a copy that then takes the place of
+        the image, so that it needs room for both, and leaves the old one or the new one whenever it is interrupted.
+      - With V(unsafe), nothing but the name is changed, for a backing file that was moved or renamed.
+        A backing file with other contents destroys the image.
+    type: str
+    choices: [safe, unsafe]
   cluster_size:
     description: The size of a cluster, a power of two from V(512) to V(2M), with units as in O(size). A new image has V(64K).
     type: str
@@ -83,7 +154,8 @@ options:
     choices: [zlib, zstd]
   preallocation:
     description:
-      - What a new image takes up from the start. V(metadata) is for qcow2 only; V(falloc) reserves the whole size, V(full) writes it with zeros.
+      - What a new image takes up from the start. V(metadata) is for qcow2 only, the others are for raw as well. V(falloc) reserves the whole size,
+        V(full) writes it with zeros.
       - An overlay can have it only with O(extended_l2).
       - It counts only when the image is made. Later it is without effect.
     type: str
@@ -100,19 +172,25 @@ options:
     description: The permissions of the file, octal and in quotes, for example V('0640'). A new image has V('0600').
     type: raw
   force:
-    description: With O(state=absent), remove the image even where others in the same directory have it as their backing file. Those are lost.
+    description:
+      - Remove the image with O(state=absent), or replace it with O(recreate), even where others in the same directory have it as their
+        backing file. Those are lost.
     type: bool
     default: false
 notes:
   - A new image is made as C(.NAME.xxxxxxxx.tmp) in its directory and gets its name when it is complete and on disk.
-    It never takes the place of another file. What an interrupted run has left is removed by the next run for the same image.
+    It never takes the place of another file but with O(recreate), and then in one step, so that at every instant there is the old image
+    or the new one. What an interrupted run has left is removed by the next run for the same image.
+  - Proxies are taken from the environment of the task (C(http_proxy), C(https_proxy), C(no_proxy)).
 extends_documentation_fragment:
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results
 requirements:
   - qemu-img (qemu-utils), but for O(state=absent)
+  - zstd, for a source that is compressed with it
 seealso:
+  - module: virtops.linux.qcow2_image_info
   - module: virtops.linux.libvirt_domain
   - name: The qcow2 format
     description: What the options mean in the file.
@@ -141,6 +219,32 @@ EXAMPLES = r"""
   virtops.linux.qcow2_image:
     path: /var/lib/libvirt/images/web1.qcow2
     size: 60G
+
+- name: A base image, downloaded once, checked, and exchanged when the list has another checksum for it
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/debian-12.qcow2
+    source: https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-generic-amd64.qcow2
+    checksum: sha512:https://cloud.debian.org/images/cloud/bookworm/latest/SHA512SUMS
+    recreate: true
+
+- name: A guest's own disk, made of a compressed raw image and left alone from then on
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/appliance.qcow2
+    source: /srv/images/appliance.img.xz
+    source_format: raw
+    size: 30G
+
+- name: A disk that came from another hypervisor
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/moved.qcow2
+    source: /srv/import/moved.vmdk
+    source_format: vmdk
+
+- name: A disk that does not need its backing file any more
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/web1.qcow2
+    backing_file: ""
+    rebase: safe
 
 - name: An overlay with large clusters, allocated in small parts
   virtops.linux.qcow2_image:
@@ -184,7 +288,7 @@ resource:
       description: The same, rounded, for people.
       type: str
     actual_size:
-      description: The bytes that the file takes up. A prediction of a new image does not have it.
+      description: The bytes that the file takes up. A prediction of a new image does not have it, and with O(source) not what the source brings.
       type: int
     backing_file:
       description: The name of its backing file, as it stands in the image. Not there without one.
@@ -209,6 +313,12 @@ resource:
       type: bool
     compression_type:
       description: Of a qcow2 image, how compressed clusters are compressed.
+      type: str
+    source:
+      description: What it was made of, without passwords and queries. Only where that is remembered.
+      type: str
+    checksum:
+      description: The checksum of that, where O(checksum) asks for it.
       type: str
     owner:
       description: The owner's name, or number where it has no name.

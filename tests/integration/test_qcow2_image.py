@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
-import re
 import socket
 import stat
 import subprocess
@@ -17,27 +15,20 @@ from pathlib import Path
 
 import pytest
 from support import modules
-from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from support.images import KILLS, MIB, forked, held, info, qemu_img, run_killed, spawned, temporaries
+from support.modules import apply, check, cycle, option_cycle, refused, settled
 
 MODULE = "qcow2_image"
-MIB = 1024**2
-TEMPORARY = re.compile(r"\..*\.[a-z0-9_]{8}\.tmp")
-
-
-def qemu_img(*words):
-    return subprocess.run(["qemu-img", *map(str, words)], capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-def info(path, format_="qcow2"):
-    return json.loads(qemu_img("info", "-U", "-f", format_, "--output=json", path))
 
 
 def header_of(path):
     return info(path)["format-specific"]["data"]
 
 
-def temporaries(folder):
-    return [name for name in os.listdir(folder) if TEMPORARY.fullmatch(name)]
+@pytest.fixture(autouse=True, scope="module")
+def quick():
+    with forked():
+        yield
 
 
 @pytest.fixture
@@ -55,22 +46,6 @@ def disk(folder):
     params = {"path": str(folder / "disk.qcow2")}
     apply(MODULE, {**params, "size": "10M"})
     return params
-
-
-@contextlib.contextmanager
-def held(path, *options, name="vt-holder"):
-    """A guest that has an image open, without any CPU: only its locks are wanted."""
-    argv = ["qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", "-S", "-display", "none", "-monitor", "none", "-machine", "none"]
-    words = ["driver=qcow2", "node-name=d", "file.driver=file", f"file.filename={path}", *options]
-    with subprocess.Popen([*argv, "-blockdev", ",".join(words)]) as process:
-        try:
-            deadline = time.monotonic() + 20
-            while subprocess.run(["qemu-io", "-c", "quit", str(path)], capture_output=True, check=False).returncode == 0:
-                assert process.poll() is None and time.monotonic() < deadline, "qemu does not hold the image"
-                time.sleep(0.05)
-            yield process
-        finally:
-            process.kill()
 
 
 # Making, and what a new image is like
@@ -312,7 +287,7 @@ def test_refusals_of_a_new_image(folder):
 
 
 def test_a_choice_that_does_not_exist_is_named(folder):
-    result = run_module(MODULE, {"path": str(folder / "new"), "size": "1M", "compat": 0.1})
+    result = modules.run_module(MODULE, {"path": str(folder / "new"), "size": "1M", "compat": 0.1})
     assert result["failed"] and "compat" in result["msg"] and "0.10, 1.1" in result["msg"]
 
 
@@ -420,11 +395,13 @@ def test_circles_and_endless_chains(folder):
     refused(MODULE, {"path": str(folder / "self"), "size": "2M"}, "backing_loop")
     refused(MODULE, {"path": str(folder / "new"), "backing_file": "a"}, "backing_loop")
     refused(MODULE, {"path": str(folder / "new"), "backing_file": "first"}, "backing_loop")
+    qemu_img("create", "-q", "-f", "qcow2", "-u", "-b", "NEXT", "-F", "qcow2", folder / "0000", "1M")
+    link = (folder / "0000").read_bytes()
     for number in range(201):
-        qemu_img("create", "-q", "-f", "qcow2", "-u", "-b", str(number + 1), "-F", "qcow2", folder / str(number), "1M")
-    qemu_img("create", "-q", "-f", "qcow2", folder / "201", "1M")
-    refused(MODULE, {"path": str(folder / "new"), "backing_file": "0"}, "backing_chain_too_deep")
-    cycle(MODULE, {"path": str(folder / "new"), "backing_file": "100"})
+        (folder / f"{number:04}").write_bytes(link.replace(b"NEXT", b"%04d" % (number + 1)))
+    qemu_img("create", "-q", "-f", "qcow2", folder / "0201", "1M")
+    refused(MODULE, {"path": str(folder / "new"), "backing_file": "0000"}, "backing_chain_too_deep")
+    cycle(MODULE, {"path": str(folder / "new"), "backing_file": "0100"})
 
 
 def test_images_that_qemu_img_has_to_deal_with(folder, disk):
@@ -487,23 +464,12 @@ def test_a_run_killed_at_any_moment(folder):
     path = folder / "disk.qcow2"
     params = {"path": str(path), "size": "96M", "preallocation": "full", "mode": "0640"}
     started = time.monotonic()
-    apply(MODULE, params)
+    assert spawned(MODULE, params).wait(60) == 0
     whole = time.monotonic() - started
     path.unlink()
     outcomes = []
-    while len(outcomes) < 20:
-        victim = subprocess.Popen(
-            [modules.TARGET_PYTHON, str(modules._RUNNER), MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": modules._python_path()},
-        )
-        victim.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode())
-        victim.stdin.close()
-        time.sleep(rng.uniform(0.3, 1.0) * whole)
-        victim.kill()
-        victim.wait()
+    while len(outcomes) < KILLS:
+        run_killed(MODULE, params, rng.uniform(0.3, 1.0) * whole)
         outcomes.append((path.exists(), bool(temporaries(folder))))
         if path.exists():  # then it is whole
             assert info(path)["virtual-size"] == 96 * MIB and stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -515,22 +481,20 @@ def test_a_run_killed_at_any_moment(folder):
     assert (False, True) in outcomes, f"no run was caught while it was making the image: {outcomes}"
 
 
+def wait_until_free(path):
+    """A change in place is let finish by itself: the qemu-img of a killed run ends a moment later."""
+    deadline = time.monotonic() + 10
+    while subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", path], capture_output=True, check=False).returncode == 1:
+        assert time.monotonic() < deadline, "the image stays locked"
+        time.sleep(0.05)
+
+
 def test_a_growth_that_is_killed_leaves_the_old_or_the_new(disk):
     rng = random.Random(8)  # noqa: S311  # a seed that can be repeated
     for size in range(10, 90, 10):
         params = {**disk, "size": f"{size + 10}M"}
-        victim = subprocess.Popen(
-            [modules.TARGET_PYTHON, str(modules._RUNNER), MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": modules._python_path()},
-        )
-        victim.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode())
-        victim.stdin.close()
-        time.sleep(rng.uniform(0.05, 0.35))
-        victim.kill()
-        victim.wait()
+        run_killed(MODULE, params, rng.uniform(0.1, 0.5))
+        wait_until_free(disk["path"])
         assert info(disk["path"])["virtual-size"] in (size * MIB, (size + 10) * MIB)
         apply(MODULE, params)
         qemu_img("check", "-q", "-f", "qcow2", disk["path"])

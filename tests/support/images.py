@@ -19,6 +19,8 @@ from support import modules
 
 MIB = 1024**2
 TEMPORARY = re.compile(r"\..*\.[a-z0-9_]{8}\.tmp")
+#: How many runs the tests kill in each of their series. VIRTOPS_KILLS=200 takes some minutes.
+KILLS = int(os.environ.get("VIRTOPS_KILLS", "12"))
 _FORKS = Path(__file__).with_name("module_forks.py")
 
 

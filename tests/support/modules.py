@@ -22,6 +22,7 @@ import ansible
 TARGET_PYTHON = os.environ.get("VIRTOPS_TARGET_PYTHON", "/usr/bin/python3")
 _RUNNER = Path(__file__).with_name("module_process.py")
 _COLLECTIONS = Path(os.environ["VIRTOPS_COLLECTIONS"])  # the folder above ansible_collections; the Makefile sets it
+_SERVER_PYTHON = TARGET_PYTHON
 _LONGEST_RUN = 300  # seconds
 
 Result = Dict[str, Any]
@@ -43,7 +44,7 @@ class _Server:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [TARGET_PYTHON, str(_RUNNER)],
+            [_SERVER_PYTHON, str(_RUNNER)],
             env={**os.environ, "PYTHONPATH": _python_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -75,10 +76,10 @@ _server: List[_Server] = []
 def run_module(name: str, params: Dict[str, Any], check: bool = False, env: Optional[Dict[str, str]] = None) -> Result:
     """A module's result; failed is always there. Raises AssertionError where it printed no result at all.
 
-    env: further variables. With PYTHONPATH among them the module gets a Python of its own.
+    env: further variables. With PYTHONPATH among them, or another TARGET_PYTHON, the module gets a Python of its own.
     """
     arguments = dict(params, _ansible_check_mode=check, _ansible_diff=True)
-    if "PYTHONPATH" in (env or {}):
+    if "PYTHONPATH" in (env or {}) or TARGET_PYTHON != _SERVER_PYTHON:
         return _result(name, *_alone(name, arguments, env or {}))
     if not _server or _server[0].process.poll() is not None:
         _server[:] = [_Server()]

@@ -8,21 +8,30 @@ import os
 import shlex
 from contextlib import suppress
 from dataclasses import replace
-from typing import Optional, Set, Tuple, Type
+from typing import List, Optional, Set, Tuple, Type
 
 from ..engine.errors import Failure
 from ..engine.host import Host
 from . import header as qcow2
 from .files import beginning, gate, read_header
 from .locks import busy_writing
-from .model import Base, Busy, is_plain, resolve
+from .model import Base, is_plain, resolve
 
 #: As deep as qemu is known to open; far deeper than anyone's.
 DEEPEST = 200
 
 
 def follow(host: Host, image: str, backing_file: str, backing_format: Optional[str], missing: Type[Failure], stated: bool) -> Base:
-    """The backing file of an image, every member of whose chain was seen to be a plain, existing file of a known format.
+    """The backing file of an image, the whole chain below which was seen to be sound; see members.
+
+    Its busy is the first member of the chain that is being written to.
+    """
+    chain = members(host, image, backing_file, backing_format, missing, stated)
+    return replace(chain[0], busy=next((member.busy for member in chain if member.busy), None))
+
+
+def members(host: Host, image: str, backing_file: str, backing_format: Optional[str], missing: Type[Failure], stated: bool) -> Tuple[Base, ...]:
+    """The chain below an image, from its backing file down. Every member was seen to be a plain, existing file of a known format.
 
     backing_format: None where it is not said.
     stated: the user says so, and what is not said is told by looking; else the image says so, and qemu would guess.
@@ -32,8 +41,7 @@ def follow(host: Host, image: str, backing_file: str, backing_format: Optional[s
     above, name, format_ = image, backing_file, backing_format
     own = gate(host, image)
     seen: Set[Tuple[int, int]] = {own.identity} if own else set()
-    first: Optional[Base] = None
-    busy: Optional[Busy] = None
+    found: List[Base] = []
     for depth in range(DEEPEST):
         if not is_plain(name):
             raise Failure(
@@ -50,10 +58,9 @@ def follow(host: Host, image: str, backing_file: str, backing_format: Optional[s
         seen.add(entry.identity)
         header, data = read_header(host, path, entry)
         format_ = _format(above, path, format_, header, data, stated and depth == 0)
-        busy = busy or busy_writing(host, path, entry)
-        first = first or Base(host.realpath(path), format_)
+        found.append(Base(host.realpath(path), format_, busy=busy_writing(host, path, entry)))
         if format_ == "raw" or header is None or header.backing_file is None:
-            return replace(first, busy=busy)
+            return tuple(found)
         above, name, format_ = path, header.backing_file, header.backing_format
     raise Failure(f"{image}: more than {DEEPEST} backing files below one another; commit or flatten some of them", "backing_chain_too_deep")
 

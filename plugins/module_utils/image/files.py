@@ -9,6 +9,7 @@ Such a file of a run that was interrupted is removed by the next run for the sam
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Iterator, Optional, Tuple
 
 from ..engine.errors import Failure
-from ..engine.host import Host
+from ..engine.host import Host, explained
 from . import header as qcow2
 
 _FIRST_READ = 65536
@@ -42,27 +43,6 @@ class Entry:
     gid: int
     mode: int
     symlink: bool
-
-
-@contextmanager
-def explained(operation: str, path: str) -> Iterator[None]:
-    """Turns an OSError into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise no_space(path) from error
-        denied = error.errno in (errno.EACCES, errno.EPERM)
-        way_out = "; run the task with become: true" if denied and os.geteuid() else ""
-        raise Failure(f"{path}: cannot {operation}: {error.strerror}{way_out}", "permission_denied" if denied else "io_error") from error
-
-
-def no_space(path: str, stderr: str = "") -> Failure:
-    return Failure(
-        f"{path}: the file system of {os.path.dirname(path)} has no room for it; free space there, or put the image elsewhere",
-        "no_space",
-        **({"stderr": stderr} if stderr else {}),
-    )
 
 
 def gate(host: Host, path: str) -> Optional[Entry]:
@@ -89,13 +69,13 @@ def gate(host: Host, path: str) -> Optional[Entry]:
     return Entry((found.st_dev, found.st_ino), found.st_size, found.st_blocks * 512, found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode), link)
 
 
-def beginning(host: Host, path: str) -> bytes:
-    """The first bytes of a file: as many as a qcow2 header needs, and never more than LARGEST_HEADER."""
+def beginning(host: Host, path: str, length: int = _FIRST_READ) -> bytes:
+    """The first bytes of a file, and as many as a qcow2 header needs, but of that never more than LARGEST_HEADER."""
     # O_NONBLOCK: should the file have become a pipe since the gate saw it, nobody hangs.
     with explained("read it", path):
         handle = os.open(host.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            data = os.pread(handle, _FIRST_READ, 0)
+            data = os.pread(handle, length, 0)
             if qcow2.is_qcow2(data):
                 with suppress(qcow2.Malformed):
                     extent = min(qcow2.needed(data), qcow2.LARGEST_HEADER)
@@ -128,19 +108,36 @@ def read_header(host: Host, path: str, entry: Entry) -> Tuple[Optional[qcow2.Hea
 
 
 def leftovers(host: Host, path: str) -> Tuple[str, ...]:
-    """The temporary files that interrupted runs for this image have left."""
+    """The temporary files that interrupted runs for this image have left. Those of a run that lives are locked, and no leftovers."""
     directory, name = os.path.split(path)
     pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp")
-    return tuple(os.path.join(directory, entry) for entry in host.list(directory) if pattern.fullmatch(entry))
+    found = (os.path.join(directory, entry) for entry in host.list(directory) if pattern.fullmatch(entry))
+    return tuple(entry for entry in found if not _locked(host.path(entry)))
+
+
+def _locked(real: str) -> bool:
+    try:
+        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError as error:
+        return error.errno == errno.EWOULDBLOCK
+    finally:
+        os.close(handle)
 
 
 @contextmanager
 def temporary(host: Host, path: str) -> Iterator[Tuple[int, str]]:
-    """A new empty file beside path, mode 0600: its descriptor and its path. It is gone afterwards."""
+    """A new empty file beside path, mode 0600 and locked: its descriptor and its path. It is gone afterwards."""
     directory, name = os.path.split(path)
     with explained("make a file beside it", path):
         handle, real = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=host.path(directory))
     try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield handle, os.path.join(directory, os.path.basename(real))
     finally:
         os.close(handle)
@@ -148,25 +145,32 @@ def temporary(host: Host, path: str) -> Iterator[Tuple[int, str]]:
             os.unlink(real)
 
 
-def publish(host: Host, handle: int, temporary_path: str, path: str) -> None:
-    """Give a finished file its name, on disk for good, and never in place of another file."""
+def publish(host: Host, handle: int, temporary_path: str, path: str, replace: bool = False) -> None:
+    """Give a finished file its name, on disk for good, and in place of another file only where that is said."""
     source, target = host.path(temporary_path), host.path(path)
     with explained("put it in place", path):
         os.fsync(handle)
-        try:
-            os.link(source, target)
-        except FileExistsError as error:
-            raise Failure(f"{path}: another file took the name while the image was being made; run the task again", "already_exists") from error
-        except FileNotFoundError as error:
-            raise Failure(f"{path}: another run for the same image has cleared this one's file; run the task again", "concurrent_run") from error
-        except OSError as error:
-            # File systems without hard links: vfat, some network and FUSE ones.
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK) or os.path.lexists(target):
-                raise
+        if replace:
             os.rename(source, target)
-        with suppress(FileNotFoundError):
-            os.unlink(source)
+        else:
+            _name_it(source, target, path)
         sync(os.path.dirname(target))
+
+
+def _name_it(source: str, target: str, path: str) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError as error:
+        raise Failure(f"{path}: another file took the name while the image was being made; run the task again", "already_exists") from error
+    except FileNotFoundError as error:
+        raise Failure(f"{path}: another run for the same image has cleared this one's file; run the task again", "concurrent_run") from error
+    except OSError as error:
+        # File systems without hard links: vfat, some network and FUSE ones.
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK) or os.path.lexists(target):
+            raise
+        os.rename(source, target)
+    with suppress(FileNotFoundError):
+        os.unlink(source)
 
 
 def sync(real: str) -> None:

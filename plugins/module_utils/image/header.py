@@ -21,7 +21,9 @@ LONGEST_BACKING_NAME = 1023
 _V2 = struct.Struct(">4sIQIIQIIQQIIQ")
 _V3_LENGTH = 104
 _BACKING_FORMAT = 0xE2792ACA
-_INCOMPATIBLE_DATA_FILE = 1 << 2
+_DATA_FILE_NAME = 0x44415441
+_DIRTY, _CORRUPT, _DATA_FILE = 1, 2, 4
+_KNOWN_FEATURES = 0b11111  # and compression type, extended L2 entries
 
 #: What other formats begin with. VHD's footer and dmg's trailer are at the end, and not looked for.
 _FOREIGN = (
@@ -63,6 +65,8 @@ class Malformed(ValueError):
 class Header:
     """backing_format: None where the image does not say it.
 
+    dirty: its reference counts are out of date. unknown_features: bits of incompatible features that have no meaning yet.
+
     tables_end: the file is at least so long, in bytes, or it was cut off.
     """
 
@@ -73,6 +77,9 @@ class Header:
     encrypted: bool = False
     snapshots: int = 0
     data_file: bool = False
+    dirty: bool = False
+    corrupt: bool = False
+    unknown_features: int = 0
     tables_end: int = 0
 
 
@@ -110,10 +117,13 @@ def parse_header(data: bytes) -> Header:
         version=fixed.version,
         size=fixed.size,
         backing_file=name,
-        backing_format=_backing_format(data, header_length, fixed.backing_offset) if name else None,
+        backing_format=_backing_format(data, header_length, fixed) if name else None,
         encrypted=bool(fixed.encryption),
         snapshots=fixed.snapshots,
-        data_file=bool(incompatible & _INCOMPATIBLE_DATA_FILE),
+        data_file=bool(incompatible & _DATA_FILE) or _extension(data, header_length, fixed, _DATA_FILE_NAME) is not None,
+        dirty=bool(incompatible & _DIRTY),
+        corrupt=bool(incompatible & _CORRUPT),
+        unknown_features=incompatible & ~_KNOWN_FEATURES,
         tables_end=max(fixed.l1_offset + 8 * fixed.l1_entries, fixed.table_offset + (1 if fixed.table_size else 0)),
     )
 
@@ -132,16 +142,24 @@ def _fixed(data: bytes) -> _Fixed:
     return fixed
 
 
-def _backing_format(data: bytes, start: int, end: int) -> Optional[str]:
-    """The text of the header extension that says it. Extensions follow the header, up to an end mark or the backing file's name."""
-    position = start
+def _backing_format(data: bytes, start: int, fixed: _Fixed) -> Optional[str]:
+    raw = _extension(data, start, fixed, _BACKING_FORMAT)
+    return None if raw is None else _text(raw, len(raw), "backing format")
+
+
+def _extension(data: bytes, start: int, fixed: _Fixed, wanted: int) -> Optional[bytes]:
+    """A header extension. They follow the header, up to an end mark or the backing file's name."""
+    position, end = start, fixed.backing_offset or 1 << fixed.cluster_bits
     while position + 8 <= min(end, len(data)):
         kind, length = struct.unpack_from(">II", data, position)
         position += 8
         if kind == 0 or length > end - position:
             return None
-        if kind == _BACKING_FORMAT:
-            return _text(data[position : position + length], length, "backing format")
+        if kind == wanted:
+            raw = data[position : position + length]
+            if len(raw) < length:
+                raise Malformed("ends within its header")
+            return raw
         position += -(-length // 8) * 8
     return None
 

@@ -4,96 +4,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from dataclasses import replace
+from typing import Any, Iterator, List, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
-from ..engine.units import human_size
-from .model import Busy, Desired, Image, Observed
-from .options import DEFAULTS, NO_OPTIONS, Options, check_size, newer_features, shown, spelled
+from .actions import AmendImage, GrowImage, RebaseImage, RemoveImage, RemoveLeftovers, SetMode, SetOwner
+from .model import Desired, Image, Observed
+from .options import Options, check_size, newer_features, shown, spelled
+from .plan_new import in_use, make, warnings
+from .source import same_source
 
-#: The mode of a new image where none is asked for: what is on a disk is nobody else's business.
-_PRIVATE = "0600"
 #: Options that qemu-img amend changes without moving any data.
 _AMENDABLE = ("compat", "lazy_refcounts")
-
-
-@dataclass(frozen=True)
-class RemoveLeftovers(Action):
-    """files: temporary files of interrupted runs."""
-
-    files: Tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CreateImage(Action):
-    """size: bytes; None where it will be that of a backing file that is not there yet. options: qemu-img's, by name."""
-
-    format: str
-    size: Optional[int]
-    backing_file: Optional[str]
-    backing_format: Optional[str]
-    options: Mapping[str, Any]
-    preallocation: Optional[str]
-    owner: Optional[str]
-    group: Optional[str]
-    mode: str
-
-
-@dataclass(frozen=True)
-class AmendImage(Action):
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class GrowImage(Action):
-    """from_size, size: bytes, before and after."""
-
-    format: str
-    from_size: int
-    size: int
-
-
-@dataclass(frozen=True)
-class SetOwner(Action):
-    owner: Optional[str]
-    group: Optional[str]
-
-
-@dataclass(frozen=True)
-class SetMode(Action):
-    mode: str
-
-
-@dataclass(frozen=True)
-class RemoveImage(Action):
-    pass
-
-
-def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
-    image = observed.image
-    result: Dict[str, Any] = {"path": observed.path, "state": "absent" if image is None else "present"}
-    if image is not None:
-        result["format"] = image.format
-        result["size"] = image.size
-        result["human_size"] = None if image.size is None else human_size(image.size)
-        result["backing_file"] = image.backing_file
-        result["backing_format"] = image.backing_format
-        result.update(image.options.given())
-        result.update(owner=image.owner, group=image.group, mode=image.mode)
-    if observed.leftovers:
-        result["leftovers"] = list(observed.leftovers)
-    return {key: value for key, value in result.items() if value is not None}
-
-
-def facts(observed: Observed) -> Dict[str, Any]:
-    image = observed.image
-    return {} if image is None or image.actual_size is None else {"actual_size": image.actual_size}
+_WAYS_OUT = {"backing_file": "say rebase: safe, ", "backing_format": "say rebase: safe, "}
 
 
 def nothing(desired: Desired) -> Observed:
-    return Observed(desired.path)
+    checksum = desired.origin.checksum if desired.origin else None
+    return Observed(desired.path, checksum=checksum.shown if checksum and checksum.value else None)
 
 
 def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
@@ -105,86 +34,44 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
     if not desired.present:
         rest, image = _absent(observed, desired)
     elif observed.image is None:
-        rest, image = _create(observed, desired)
+        rest, image = make(observed, desired)
     else:
         rest, image = _keep(observed, observed.image, desired)
-    return Plan((*actions, *rest), replace(after, image=image))
+    return Plan((*actions, *rest), replace(after, image=image), warnings=tuple(warnings(rest)))
 
 
 def _absent(observed: Observed, desired: Desired) -> Tuple[List[Action], Optional[Image]]:
-    path, image = observed.path, observed.image
+    image = observed.image
     if image is None:
         return [], None
-    if image.symlink:
-        raise Failure(f"{path}: a symbolic link, and not the image itself; name the file that it leads to", "not_a_regular_file")
-    if observed.busy:
-        raise _in_use(observed.busy, "remove it")
-    if observed.dependents and not desired.force:
-        raise Failure(
-            f"{path}: the backing file of {', '.join(observed.dependents)}; remove or flatten those first, or say force: true and lose them",
-            "image_has_dependents",
-            dependents=list(observed.dependents),
-        )
-    return [RemoveImage(path)], None
-
-
-def _create(observed: Observed, desired: Desired) -> Tuple[List[Action], Optional[Image]]:
-    path, base = observed.path, observed.base
-    format_ = desired.format or "qcow2"
-    options = NO_OPTIONS if format_ == "raw" else desired.options.over(DEFAULTS)
-    if desired.backing_format and not desired.backing_file:
-        raise Failure(f"{path}: backing_format goes with backing_file; add it, or leave both out", "invalid_option_combination")
-    size = desired.size
-    if size is None:
-        if not desired.backing_file:
-            raise Failure(f"{path}: a new image needs a size; write for example size: 20G", "size_required")
-        size = base.size if base else None
-    if base and base.size is not None and size is not None and size < base.size:
-        raise Failure(
-            f"{path}: a size of {shown(size)} would cut off its backing file, which has {shown(base.size)}; leave size out, or give more",
-            "size_below_backing_file",
-        )
-    if base and base.busy:
-        raise _in_use(base.busy, "put another image on top of it")
-    if size is not None:
-        check_size(path, size, options, format_ == "raw")
-        if desired.preallocation in ("falloc", "full") and observed.free is not None and size > observed.free:
-            raise Failure(
-                f"{path}: preallocation takes {shown(size)}, and the file system has {shown(observed.free)} left; "
-                "free space there, or put the image elsewhere",
-                "no_space",
-            )
-    image = Image(
-        format=format_,
-        size=size,
-        backing_file=desired.backing_file or None,
-        backing_format=(base.format if base else desired.backing_format) if desired.backing_file else None,
-        backing_path=base.path if base else None,
-        options=options,
-        owner=observed.owner or desired.owner or observed.new_owner,
-        group=observed.group or desired.group or observed.new_group,
-        mode=desired.mode or _PRIVATE,
-    )
-    create = CreateImage(
-        path,
-        format_,
-        size,
-        image.backing_file,
-        image.backing_format,
-        options.given(),
-        desired.preallocation,
-        image.owner,
-        image.group,
-        image.mode or "",
-    )
-    return [create], image
+    _check_replaceable(observed, image, desired, "remove it")
+    return [RemoveImage(observed.path)], None
 
 
 def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Action], Optional[Image]]:
     path = observed.path
-    _refuse_what_stays(observed, image, desired)
+    for option, has, wanted in _stays(observed, image, desired):
+        if desired.recreate:
+            return _replace(observed, image, desired, f"{option} is {spelled(has)}, and {spelled(wanted)} is asked for")
+        raise Failure(
+            f"{path}: {option} is {spelled(has)} and cannot be changed to {spelled(wanted)} in an existing image; "
+            f"leave the option out, {_WAYS_OUT.get(option, '')}or say recreate: true and lose what is in the image",
+            "cannot_change_in_place",
+            option=option,
+        )
+    if desired.recreate:
+        because = _why_anew(observed, image, desired)
+        if because:
+            return _replace(observed, image, desired, because)
     actions: List[Action] = []
     after = image
+    rebase = _rebase(observed, image, desired)
+    if rebase:
+        actions.append(rebase)
+        base = observed.base
+        after = replace(
+            after, backing_file=rebase.backing_file or None, backing_format=rebase.backing_format, backing_path=base.path if base else None
+        )
     amended = {name: value for name, value in desired.options.given().items() if value != getattr(image.options, name)}
     if amended:
         actions.append(AmendImage(path, amended))
@@ -206,29 +93,73 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
     return actions, after
 
 
-def _refuse_what_stays(observed: Observed, image: Image, desired: Desired) -> None:
-    """What an image is made with and keeps. There is no silent making it anew: that would be the end of its data."""
+def _why_anew(observed: Observed, image: Image, desired: Desired) -> Optional[str]:
+    """What else than an option makes an image anew, where the user allows that."""
+    if image.broken:
+        return f"it cannot be used: {image.broken}"
+    if desired.origin and not same_source(image.made_of, desired.origin.place, observed.checksum):
+        return f"it was made of {image.made_of.source if image.made_of else 'something else'}, or that has changed"
+    if desired.size is not None and image.size is not None and desired.size < image.size:
+        return f"it has {shown(image.size)}, and {shown(desired.size)} is asked for"
+    return None
 
-    def refuse(option: str, has: Any, wanted: Any) -> None:
+
+def _replace(observed: Observed, image: Image, desired: Desired, because: str) -> Tuple[List[Action], Optional[Image]]:
+    _check_replaceable(observed, image, desired, "replace it")
+    return make(observed, desired, because)
+
+
+def _check_replaceable(observed: Observed, image: Image, desired: Desired, purpose: str) -> None:
+    path = observed.path
+    if image.symlink:
+        raise Failure(f"{path}: a symbolic link, and not the image itself; name the file that it leads to", "not_a_regular_file")
+    if observed.busy:
+        raise in_use(observed.busy, purpose)
+    if observed.dependents and not desired.force:
         raise Failure(
-            f"{observed.path}: {option} is {spelled(has)} and cannot be changed to {spelled(wanted)} in an existing image; "
-            "leave the option out, or make another image and copy the data",
-            "cannot_change_in_place",
-            option=option,
+            f"{path}: the backing file of {', '.join(observed.dependents)}; remove or flatten those first, or say force: true and lose them",
+            "image_has_dependents",
+            dependents=list(observed.dependents),
         )
 
+
+def _stays(observed: Observed, image: Image, desired: Desired) -> Iterator[Tuple[str, Any, Any]]:
+    """What an image is made with and keeps, where it differs: option, what it has, what is wanted.
+
+    There is no silent making it anew: that would be the end of its data.
+    """
+    if image.broken:
+        return
     if desired.format not in (None, image.format):
-        refuse("format", image.format, desired.format)
+        yield "format", image.format, desired.format
     for name, wanted in desired.options.given().items():
         has = getattr(image.options, name)
         if wanted != has and (name not in _AMENDABLE or has is None):
-            refuse(name, has, wanted)
-    if desired.backing_file is not None:
-        same = observed.base.path == image.backing_path if observed.base else (image.backing_file or "") == desired.backing_file
-        if not same:
-            refuse("backing_file", image.backing_file, desired.backing_file or None)
-    if desired.backing_format not in (None, image.backing_format):
-        refuse("backing_format", image.backing_format, desired.backing_format)
+            yield name, has, wanted
+    if not (desired.rebase and image.format == "qcow2"):
+        if desired.backing_file is not None and not _same_base(observed, image, desired):
+            yield "backing_file", image.backing_file, desired.backing_file or None
+        if desired.backing_format not in (None, image.backing_format):
+            yield "backing_format", image.backing_format, desired.backing_format
+    if desired.size is not None and image.size is not None and desired.size > image.size and image.format not in ("qcow2", "raw"):
+        yield "size", shown(image.size), shown(desired.size)
+
+
+def _same_base(observed: Observed, image: Image, desired: Desired) -> bool:
+    """Whether the image stands on the backing file that was asked for, however the two spell its path."""
+    if observed.base:
+        return observed.base.path == image.backing_path
+    return (image.backing_file or "") == desired.backing_file
+
+
+def _rebase(observed: Observed, image: Image, desired: Desired) -> Optional[RebaseImage]:
+    base = observed.base
+    format_ = base.format if base else None
+    if not desired.rebase or (_same_base(observed, image, desired) and format_ == image.backing_format):
+        return None
+    if base and base.busy:
+        raise in_use(base.busy, "put another image on top of it")
+    return RebaseImage(observed.path, desired.backing_file or "", format_, image.backing_file, desired.rebase == "safe")
 
 
 def _amend(path: str, has: Options, wanted: Options) -> Options:
@@ -265,20 +196,8 @@ def _check_growth(path: str, image: Image, desired: Desired, options: Options, s
 
 def _check_changeable(observed: Observed, image: Image, purpose: str) -> None:
     if observed.busy:
-        raise _in_use(observed.busy, purpose)
+        raise in_use(observed.busy, purpose)
     if image.encrypted:
         raise Failure(f"{observed.path}: encrypted, and cannot be changed without its key; change it with qemu-img", "image_encrypted")
     if image.corrupt:
         raise Failure(f"{observed.path}: marked as corrupt; look at it with qemu-img check, and repair it with its -r all", "image_corrupt")
-
-
-def _in_use(busy: Busy, purpose: str) -> Failure:
-    who = ", ".join(
-        f"the guest {user.guest} (process {user.pid}, {user.command})" if user.guest else f"the process {user.pid} ({user.command})"
-        for user in busy.users
-    )
-    return Failure(
-        f"{busy.path}: in use by {who or 'another process, which only root can see'}; stop that first to {purpose}",
-        "image_in_use",
-        users=[{"pid": user.pid, "command": user.command, "guest": user.guest} for user in busy.users],
-    )

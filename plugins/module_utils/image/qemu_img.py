@@ -6,18 +6,32 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ..engine.errors import Failure
-from ..engine.host import Host, Result
-from .files import no_space
+from ..engine.host import Host, Result, no_space
 from .options import DEFAULTS, Options
 
 # A hostile image must not take the host's memory or a CPU for long. For reading, what OpenStack found enough for every honest one;
 # for changing, room for the caches of a long chain (32 MiB a member) and time for a repair of reference counts.
 _READING = ("--as=1073741824", "--cpu=30")  # bytes, seconds
 _CHANGING = ("--as=8589934592", "--cpu=600")
+_COPYING = ("--as=8589934592", "--cpu=86400")
 _TIMEOUT = 60.0  # seconds of wall time, for a storage that hangs
+_CHECK_TIMEOUT = 600.0
+
+#: A larger disk than this, in bytes, is taken for an attack on the host; ext4 has no larger files.
+LARGEST = 16 * 1024**4
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An internal snapshot. date: seconds since 1970. vm_state_size: bytes of the guest's memory in it."""
+
+    id: str
+    name: str
+    date: int
+    vm_state_size: int
 
 
 @dataclass(frozen=True)
@@ -29,25 +43,72 @@ class Info:
     backing_format: Optional[str]
     options: Options
     corrupt: bool
+    snapshots: Tuple[Snapshot, ...] = ()
 
 
-def limited(host: Host, argv: Sequence[str], limits: Sequence[str]) -> List[str]:
-    """The command under limits, where the host has util-linux's prlimit."""
-    prlimit = host.which("prlimit")
-    return [prlimit, *limits, "--", *argv] if prlimit else list(argv)
+def limited(host: Host, argv: Sequence[str], limits: Sequence[str], dies: bool = False) -> List[str]:
+    """The command under limits, where the host has util-linux's prlimit.
+
+    dies: an interrupted run does not leave it behind, busy filling the file system (where the host has setpriv).
+    """
+    prlimit, setpriv = host.which("prlimit"), host.which("setpriv") if dies else None
+    return [
+        *([setpriv, "--pdeathsig", "KILL"] if setpriv else []),
+        *([prlimit, *limits, "--"] if prlimit and limits else []),
+        *argv,
+    ]
 
 
 def tool(host: Host) -> str:
     return host.require("qemu-img", "qemu-utils")
 
 
-def info(host: Host, path: str, format_: str) -> Info:
-    """qemu-img info of an image, which may be in use. The format is said and never guessed; no backing file is opened."""
+def info(host: Host, path: str, format_: str, label: Optional[str] = None) -> Info:
+    """qemu-img info of an image, which may be in use. The format is said and never guessed; no backing file is opened.
+
+    label: how sentences call the image, where that is not its path.
+    """
     argv = limited(host, [tool(host), "info", "--force-share", "-f", format_, "--output=json", path], _READING)
     result = host.run(argv, timeout=_TIMEOUT, check=False)
     if result.rc:
-        raise _unreadable(path, result.complaint, result.stderr)
-    return parse_info(result.stdout, path)
+        raise _unreadable(label or path, result.complaint.replace(path, label or path), result.stderr)
+    return parse_info(result.stdout, label or path)
+
+
+def verify(host: Host, path: str, format_: str, label: str) -> bool:
+    """qemu-img check: every table of the image points into the image. Failure C(image_corrupt).
+
+    False where clusters are lost in it, which harms nobody and which a copy leaves behind.
+    """
+    argv = limited(host, [tool(host), "check", "-q", "--force-share", "-f", format_, "--output=json", path], _READING)
+    result = host.run(argv, timeout=_CHECK_TIMEOUT, check=False)
+    if result.rc in (0, 3, 63):  # sound; with leaked clusters; a format that has no check
+        return result.rc != 3
+    why = " ".join(result.stderr.replace(path, label).split())[:300] or "its tables are damaged"
+    raise Failure(f"{label}: corrupt: {why}; use another copy of it", "image_corrupt", stderr=result.stderr)
+
+
+def data_size(host: Host, path: str, format_: str) -> Optional[int]:
+    """About how many bytes the contents of an image take up when they are copied; None where qemu-img does not tell."""
+    argv = limited(host, [tool(host), "measure", "-f", format_, "-O", "qcow2", "--output=json", path], _READING)
+    result = host.run(argv, timeout=_CHECK_TIMEOUT, check=False)
+    try:
+        return int(json.loads(result.stdout)["required"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def copy(host: Host, path: str, words: Sequence[str], to_existing: bool = False) -> None:
+    """qemu-img convert. words: the formats, options, source and target. path: the image that the user named.
+
+    to_existing: into an image that was just made and reads as zeros.
+    """
+    head = [tool(host), "convert", "-q", *(["-n", "--target-is-zero"] if to_existing else [])]
+    result = host.run(limited(host, [*head, *words], _COPYING, dies=True), check=False)
+    if result.rc and "--target-is-zero" in result.stderr:  # before qemu 5.0
+        result = host.run(limited(host, [*head[:4], *words], _COPYING, dies=True), check=False)
+    if result.rc:
+        raise explain(path, "made", result)
 
 
 def parse_info(text: str, path: str) -> Info:
@@ -71,23 +132,44 @@ def parse_info(text: str, path: str) -> Info:
             found.get("backing-filename-format"),
             options,
             bool(data.get("corrupt", False)),
+            tuple(
+                Snapshot(str(item["id"]), str(item["name"]), int(item["date-sec"]), int(item["vm-state-size"])) for item in found.get("snapshots", [])
+            ),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(path, "its answer has not the expected form", text[:1000]) from error
 
 
 def change(host: Host, path: str, argv: Sequence[str], operation: str) -> None:
-    """A command that changes an existing image. operation: for the sentence, "cannot be ..."."""
+    """A command that changes an existing image. path: the one that the user named. operation: for the sentence, "cannot be ..."."""
     _run(host, path, limited(host, argv, _CHANGING), operation)
 
 
-def create(host: Host, path: str, argv: Sequence[str]) -> None:
-    """A command that makes a new file. path: the image that the user named. Preallocation takes as long as it takes.
+def rebase(host: Host, path: str, words: Sequence[str]) -> None:
+    """qemu-img rebase, which may copy the whole of a backing file."""
+    _run(host, path, limited(host, [tool(host), "rebase", *words], _COPYING, dies=True), "put on another backing file")
 
-    Where the host has util-linux's setpriv, an interrupted run does not leave it behind, busy filling the file system.
+
+def create(host: Host, path: str, target: str, format_: str, options: Sequence[str], size: int, backing: Optional[Tuple[str, str]] = None) -> None:
+    """qemu-img create. path: the image that the user named. target: the new file. options: of option_words. backing: name and format.
+
+    -u: the backing file is not opened. Its chain was looked at already, with less trust than qemu has.
+    Preallocation takes as long as it takes.
     """
-    setpriv = host.which("setpriv")
-    _run(host, path, [setpriv, "--pdeathsig", "KILL", *argv] if setpriv else argv, "created")
+    below = ["-u", "-b", backing[0], "-F", backing[1]] if backing else []
+    argv = [tool(host), "create", "-q", "-f", format_, *below, *options, target, str(size)]
+    _run(host, path, limited(host, argv, (), dies=True), "created")
+
+
+def option_words(options: Mapping[str, Any], preallocation: Optional[str] = None) -> List[str]:
+    """Options as -o takes them: lazy_refcounts=on,cluster_size=65536. Nothing where there are none."""
+    given = {**options, **({"preallocation": preallocation} if preallocation else {})}
+    # Older qemu-img do not know these, and need not where they have their defaults.
+    for name, default in (("extended_l2", False), ("compression_type", "zlib")):
+        if given.get(name) == default:
+            del given[name]
+    words = (f"{key}={('on' if value else 'off') if isinstance(value, bool) else value}" for key, value in given.items())
+    return ["-o", ",".join(words)] if given else []
 
 
 def _run(host: Host, path: str, argv: Sequence[str], operation: str) -> None:
@@ -100,7 +182,7 @@ def explain(path: str, operation: str, result: Result) -> Failure:
     """The sentence for a qemu-img that failed."""
     said = result.complaint
     if "No space left on device" in said or "Disk quota exceeded" in said:
-        return no_space(path, result.stderr)
+        return no_space(path, stderr=result.stderr)
     if "File too large" in said:
         return Failure(f"{path}: its file system cannot hold a file of that size; put the image elsewhere", "file_too_large", stderr=result.stderr)
     if '" lock' in said:

@@ -11,13 +11,15 @@ from typing import Optional, Tuple
 
 from ..engine import accounts
 from ..engine.errors import Failure, NotReady
-from ..engine.host import Host
-from . import qemu_img
+from ..engine.host import Host, explained
+from . import fetch, origins, outside, qemu_img
 from .chain import dependents, follow
-from .files import Entry, beginning, explained, gate, leftovers, read_header
+from .files import Entry, beginning, gate, leftovers, read_header
+from .formats import FIRST_LOOK, detect
 from .header import is_qcow2
 from .locks import busy
 from .model import Base, Desired, Image, Observed
+from .source import same_source
 
 
 def read(host: Host, desired: Desired) -> Observed:
@@ -33,7 +35,7 @@ def _to_remove(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed
     format_ = "qcow2" if is_qcow2(beginning(host, path)) else "raw"
     return Observed(
         path,
-        image=_with_entry(Image(format=format_), entry),
+        image=with_entry(Image(format=format_), entry),
         busy=busy(host, path, entry),
         dependents=dependents(host, path, entry.identity),
         leftovers=leftovers(host, path),
@@ -47,13 +49,19 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
             raise Failure(f"{path}: {directory} is not a directory; choose another path", "not_a_directory")
         raise NotReady(f"{path}: the directory {directory} does not exist; create it first", "directory_missing")
     qemu_img.tool(host)
-    image = None if entry is None else _image(host, path, entry)
+    image = None if entry is None else _image_or_ruin(host, desired, entry)
     new_owner, new_group = _new_file(host, directory)
+    checksum = _checksum(host, desired)
+    new = image is None or desired.recreate
     return Observed(
         path,
         image=image,
-        base=_base(host, desired, new=image is None),
+        base=_base(host, desired, new),
         busy=busy(host, path, entry) if entry else None,
+        dependents=dependents(host, path, entry.identity) if entry and desired.recreate else (),
+        checksum=checksum,
+        source_size=_source_size(host, desired, image, checksum),
+        remembers=origins.remembers(host, directory),
         leftovers=leftovers(host, path),
         owner=None if desired.owner is None else accounts.user_name(accounts.uid(desired.owner)),
         group=None if desired.group is None else accounts.group_name(accounts.gid(desired.group)),
@@ -63,12 +71,47 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
     )
 
 
-def _image(host: Host, path: str, entry: Entry) -> Image:
+def _source_size(host: Host, desired: Desired, image: Optional[Image], checksum: Optional[str]) -> Optional[int]:
+    """Looked at only where the source is about to be used."""
+    if desired.origin is None:
+        return None
+    if image is not None and not (desired.recreate and not same_source(image.made_of, desired.origin.place, checksum)):
+        return None
+    return fetch.known_size(host, desired.origin)
+
+
+def _checksum(host: Host, desired: Desired) -> Optional[str]:
+    """A list of checksums is looked up only where it decides whether an image is made anew."""
+    origin = desired.origin
+    if origin is None or origin.checksum is None or not (origin.checksum.value or desired.recreate):
+        return None
+    return f"{origin.checksum.algorithm}:{fetch.digits(host, origin, origin.checksum)}"
+
+
+def _image_or_ruin(host: Host, desired: Desired, entry: Entry) -> Image:
+    """What cannot be understood may still be replaced, where the user says so."""
+    try:
+        return _image(host, desired, entry)
+    except NotReady:
+        raise
+    except Failure as failure:
+        if not desired.recreate:
+            raise
+        return with_entry(Image(broken=failure.message), entry)
+
+
+def _image(host: Host, desired: Desired, entry: Entry) -> Image:
+    path = desired.path
     header = read_header(host, path, entry)[0]
     backing_path = None
     if header is not None and header.backing_file is not None:
-        backing_path = follow(host, path, header.backing_file, header.backing_format, Failure, stated=False).path
-    format_ = "raw" if header is None else "qcow2"
+        try:
+            backing_path = follow(host, path, header.backing_file, header.backing_format, Failure, stated=False).path
+        except Failure as failure:
+            # Its backing file was moved, and unsafe says where to. Nothing opens the old name.
+            if desired.rebase != "unsafe" or failure.code not in ("backing_missing", "unsafe_backing_file"):
+                raise
+    format_ = "qcow2" if header is not None else _said_format(host, desired)
     info = qemu_img.info(host, path, format_)
     image = Image(
         format=format_,
@@ -80,11 +123,22 @@ def _image(host: Host, path: str, entry: Entry) -> Image:
         encrypted=header is not None and header.encrypted,
         corrupt=info.corrupt,
         snapshots=0 if header is None else header.snapshots,
+        made_of=origins.recall(host, path),
     )
-    return _with_entry(image, entry)
+    return with_entry(image, entry)
 
 
-def _with_entry(image: Image, entry: Entry) -> Image:
+def _said_format(host: Host, desired: Desired) -> str:
+    """vmdk, vdi or vhdx only where the user says so and the file agrees: the guest of a raw disk writes what it begins with."""
+    if desired.format in ("vmdk", "vdi", "vhdx"):
+        data = beginning(host, desired.path, FIRST_LOOK)
+        if detect(data) == desired.format:
+            outside.refuse_outside_files(desired.path, data, desired.format)
+            return desired.format
+    return "raw"
+
+
+def with_entry(image: Image, entry: Entry) -> Image:
     return replace(
         image,
         owner=accounts.user_name(entry.uid),
@@ -112,7 +166,8 @@ def _new_file(host: Host, directory: str) -> Tuple[str, str]:
     return accounts.user_name(os.geteuid()), accounts.group_name(gid)
 
 
-def _free(host: Host, directory: str) -> int:
+def _free(host: Host, directory: str) -> Optional[int]:
+    """None of a file system that does not count, such as ramfs."""
     with explained("look at it", directory):
         found = os.statvfs(host.path(directory))
-    return (found.f_bavail if os.geteuid() else found.f_bfree) * found.f_frsize
+    return (found.f_bavail if os.geteuid() else found.f_bfree) * found.f_frsize if found.f_blocks else None

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from ..engine.run import Resource
 from .apply import apply
-from .model import SPEC, from_params
-from .plan import facts, nothing, plan, view
+from .model import SPEC
+from .params import from_params
+from .plan import nothing, plan
 from .read import read
+from .view import facts, view
 
 RESOURCE = Resource(spec=SPEC, from_params=from_params, read=read, plan=plan, apply=apply, view=view, nothing=nothing, facts=facts)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure, NotReady
 from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Result
+from ansible_collections.virtops.linux.plugins.module_utils.image import actions as a
 from ansible_collections.virtops.linux.plugins.module_utils.image import files, locks
 from ansible_collections.virtops.linux.plugins.module_utils.image import plan as p
-from ansible_collections.virtops.linux.plugins.module_utils.image.apply import apply, create_command
+from ansible_collections.virtops.linux.plugins.module_utils.image.apply import apply
 from ansible_collections.virtops.linux.plugins.module_utils.image.model import (
     SPEC,
     Base,
@@ -22,13 +23,14 @@ from ansible_collections.virtops.linux.plugins.module_utils.image.model import (
     Image,
     Observed,
     User,
-    from_params,
     is_plain,
     resolve,
 )
 from ansible_collections.virtops.linux.plugins.module_utils.image.options import DEFAULTS, Options, check_size, largest
-from ansible_collections.virtops.linux.plugins.module_utils.image.qemu_img import Info, explain, parse_info
+from ansible_collections.virtops.linux.plugins.module_utils.image.params import from_params
+from ansible_collections.virtops.linux.plugins.module_utils.image.qemu_img import Info, explain, option_words, parse_info
 from ansible_collections.virtops.linux.plugins.module_utils.image.read import read
+from ansible_collections.virtops.linux.plugins.module_utils.image.view import view
 from support.hosts import FakeHost, converged
 
 DATA = Path(__file__).parent / "data"
@@ -161,14 +163,14 @@ def test_the_cluster_size_limits_the_size(options, limit):
 
 def test_a_new_image_with_every_default():
     plan = converged(p.plan, NONE, Desired(PATH, size=GIB))
-    assert plan.actions == (p.CreateImage(PATH, "qcow2", GIB, None, None, DEFAULTS.given(), None, "root", "disk", "0600"),)
-    assert p.view(plan.after, Desired(PATH))["cluster_size"] == 65536
+    assert plan.actions == (a.CreateImage(PATH, "qcow2", GIB, None, None, DEFAULTS.given(), None, "root", "disk", "0600"),)
+    assert view(plan.after, Desired(PATH))["cluster_size"] == 65536
 
 
 def test_a_new_raw_image_has_no_options():
     plan = converged(p.plan, NONE, Desired(PATH, size=GIB, format="raw", preallocation="full"))
     assert plan.actions[0].options == {}
-    assert set(p.view(plan.after, Desired(PATH))) == {"path", "state", "format", "size", "human_size", "owner", "group", "mode"}
+    assert set(view(plan.after, Desired(PATH))) == {"path", "state", "format", "size", "human_size", "owner", "group", "mode"}
 
 
 def test_an_overlay_takes_size_and_format_of_its_backing_file():
@@ -183,7 +185,7 @@ def test_an_overlay_takes_size_and_format_of_its_backing_file():
 def test_a_prediction_where_the_backing_file_is_not_there_yet():
     desired = Desired(PATH, backing_file="base", owner="web", mode="0640")
     plan = converged(p.plan, p.nothing(desired), desired)
-    assert plan.actions == (p.CreateImage(PATH, "qcow2", None, "base", None, DEFAULTS.given(), None, "web", None, "0640"),)
+    assert plan.actions == (a.CreateImage(PATH, "qcow2", None, "base", None, DEFAULTS.given(), None, "web", None, "0640"),)
     assert "size" not in plan.actions[0].describe()
 
 
@@ -250,11 +252,11 @@ def test_everything_at_once_in_order():
     desired = Desired(PATH, size=2 * GIB, options=Options(lazy_refcounts=True), owner="u", group="g", mode="0644")
     observed = replace(THERE, owner="u", group="g", leftovers=("/images/.disk.qcow2.aaaaaaaa.tmp",))
     assert converged(p.plan, observed, desired).actions == (
-        p.RemoveLeftovers(PATH, ("/images/.disk.qcow2.aaaaaaaa.tmp",)),
-        p.AmendImage(PATH, {"lazy_refcounts": True}),
-        p.GrowImage(PATH, "qcow2", GIB, 2 * GIB),
-        p.SetOwner(PATH, "u", "g"),
-        p.SetMode(PATH, "0644"),
+        a.RemoveLeftovers(PATH, ("/images/.disk.qcow2.aaaaaaaa.tmp",)),
+        a.AmendImage(PATH, {"lazy_refcounts": True}),
+        a.GrowImage(PATH, "qcow2", GIB, 2 * GIB),
+        a.SetOwner(PATH, "u", "g"),
+        a.SetMode(PATH, "0644"),
     )
 
 
@@ -267,7 +269,7 @@ def test_going_back_to_the_old_format_switches_lazy_refcounts_off():
 def test_what_is_in_use_may_stay_as_it_is_and_change_its_mode():
     observed = replace(THERE, busy=Busy(PATH))
     assert converged(p.plan, observed, Desired(PATH, size=GIB)).actions == ()
-    assert converged(p.plan, observed, Desired(PATH, mode="0640")).actions == (p.SetMode(PATH, "0640"),)
+    assert converged(p.plan, observed, Desired(PATH, mode="0640")).actions == (a.SetMode(PATH, "0640"),)
 
 
 def test_two_spellings_of_one_backing_file_are_the_same():
@@ -276,9 +278,9 @@ def test_two_spellings_of_one_backing_file_are_the_same():
 
 
 def test_absent():
-    assert converged(p.plan, THERE, Desired(PATH, present=False)).actions == (p.RemoveImage(PATH),)
+    assert converged(p.plan, THERE, Desired(PATH, present=False)).actions == (a.RemoveImage(PATH),)
     assert converged(p.plan, NONE, Desired(PATH, present=False)).actions == ()
-    assert converged(p.plan, replace(THERE, dependents=("/x",)), Desired(PATH, present=False, force=True)).actions == (p.RemoveImage(PATH),)
+    assert converged(p.plan, replace(THERE, dependents=("/x",)), Desired(PATH, present=False, force=True)).actions == (a.RemoveImage(PATH),)
 
 
 # Reading
@@ -422,7 +424,7 @@ class Making(FakeHost):
         return self.result
 
 
-CREATE = p.CreateImage(PATH, "qcow2", GIB, "base", "raw", DEFAULTS.given(), None, "root", "root", "0640")
+CREATE = a.CreateImage(PATH, "qcow2", GIB, "base", "raw", DEFAULTS.given(), None, "root", "root", "0640")
 
 
 def test_a_new_image_gets_its_name_when_it_is_complete(tmp_path):
@@ -448,16 +450,21 @@ def test_another_file_is_never_replaced(tmp_path):
     assert host.list("/images") == ["disk.qcow2", "other"]
 
 
-def test_the_command_that_creates():
-    assert create_command("qemu-img", CREATE, "/t") == [
+def test_the_command_that_creates(tmp_path):
+    host = Making(tmp_path)
+    apply(host, replace(CREATE, owner=str(os.geteuid()), group=str(os.getegid())))
+    assert host.argv[3:-2] == [
         *("qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", "base", "-F", "raw", "-o"),
         "cluster_size=65536,compat=1.1,lazy_refcounts=off,refcount_bits=16",
-        *("/t", str(GIB)),
     ]
-    raw = p.CreateImage(PATH, "raw", 512, None, None, {}, "falloc", "root", "root", "0600")
-    assert create_command("qemu-img", raw, "/t") == ["qemu-img", "create", "-q", "-f", "raw", "-o", "preallocation=falloc", "/t", "512"]
-    extended = replace(CREATE, backing_file=None, options={"extended_l2": True, "compression_type": "zstd"})
-    assert create_command("qemu-img", extended, "/t")[5:7] == ["-o", "extended_l2=on,compression_type=zstd"]
+    assert host.argv[-1] == str(GIB)
+
+
+def test_options_as_qemu_img_takes_them():
+    assert option_words({}) == []
+    assert option_words({}, "falloc") == ["-o", "preallocation=falloc"]
+    assert option_words({"extended_l2": True, "compression_type": "zstd"}) == ["-o", "extended_l2=on,compression_type=zstd"]
+    assert option_words({"extended_l2": False, "compression_type": "zlib"}) == []
 
 
 def test_a_new_image_does_not_outlive_an_interrupted_run_as_a_process(tmp_path):
@@ -475,9 +482,9 @@ def test_changes_run_under_limits(tmp_path):
             ([*CHANGE, "resize", "-q", "-f", "raw", PATH, "1024"], Result(0, "", "")),
         ],
     )
-    apply(host, p.AmendImage(PATH, {"compat": "1.1", "lazy_refcounts": True}))
-    apply(host, p.GrowImage(PATH, "raw", 512, 1024))
-    apply(host, p.SetMode(PATH, "0604"))
+    apply(host, a.AmendImage(PATH, {"compat": "1.1", "lazy_refcounts": True}))
+    apply(host, a.GrowImage(PATH, "raw", 512, 1024))
+    apply(host, a.SetMode(PATH, "0604"))
     assert host.exhausted() and os.stat(host.path(PATH)).st_mode & 0o7777 == 0o604
-    apply(host, p.RemoveImage(PATH))
+    apply(host, a.RemoveImage(PATH))
     assert host.list("/images") == []

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps that change images, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Tuple
+
+from ..engine.plan import HIDDEN, Action
+from .model import Origin
+
+
+@dataclass(frozen=True)
+class RemoveLeftovers(Action):
+    """files: temporary files of interrupted runs."""
+
+    files: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CreateImage(Action):
+    """size: bytes; None where it will be that of a backing file that is not there yet. options: qemu-img's, by name.
+
+    because: why an existing image is replaced; None where there is none.
+    """
+
+    format: str
+    size: Optional[int]
+    backing_file: Optional[str]
+    backing_format: Optional[str]
+    options: Mapping[str, Any]
+    preallocation: Optional[str]
+    owner: Optional[str]
+    group: Optional[str]
+    mode: str
+    because: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class ImportImage(Action):
+    """size: bytes; None for the source's own. options: those that were asked for. because: as in CreateImage."""
+
+    source: str
+    checksum: Optional[str]
+    format: str
+    size: Optional[int]
+    options: Mapping[str, Any]
+    preallocation: Optional[str]
+    owner: Optional[str]
+    group: Optional[str]
+    mode: str
+    because: Optional[str]
+    origin: Origin = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class AmendImage(Action):
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RebaseImage(Action):
+    """backing_file: "" for none. copied: whether what the two backing files differ in goes into the image, so that a guest sees no difference."""
+
+    backing_file: str
+    backing_format: Optional[str]
+    from_backing_file: Optional[str]
+    copied: bool
+
+
+@dataclass(frozen=True)
+class GrowImage(Action):
+    """from_size, size: bytes, before and after."""
+
+    format: str
+    from_size: int
+    size: int
+
+
+@dataclass(frozen=True)
+class SetOwner(Action):
+    owner: Optional[str]
+    group: Optional[str]
+
+
+@dataclass(frozen=True)
+class SetMode(Action):
+    mode: str
+
+
+@dataclass(frozen=True)
+class RemoveImage(Action):
+    pass

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The bytes of a file: their checksum, a copy that keeps holes, and what comes out of an archive."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import hashlib
+import lzma
+import os
+import subprocess
+import zlib
+from contextlib import contextmanager
+from typing import IO, Any, Iterator
+
+from ..engine.errors import Failure
+from ..engine.host import Host, explained
+from ..engine.units import human_size
+from .qemu_img import LARGEST, limited
+
+_BLOCK = 1024**2
+_ZEROS = bytes(_BLOCK)
+
+
+def checksum(host: Host, path: str, algorithm: str) -> str:
+    """The digits of a file. Failure C(source_changed): it was written to meanwhile."""
+    made = hashlib.new(algorithm)
+    with explained("read it", path), open(host.path(path), "rb", buffering=0) as stream:
+        before = os.fstat(stream.fileno())
+        block = stream.read(_BLOCK)
+        while block:
+            made.update(block)
+            block = stream.read(_BLOCK)
+        after = os.fstat(stream.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise Failure(f"{path}: is being written to; run the task again when it is complete", "source_changed")
+    return made.hexdigest()
+
+
+def copy(host: Host, source: str, handle: int, target: str) -> None:
+    """Copy a file into an open, empty one. Blocks of zeros become holes."""
+    with explained("read it", source), open(host.path(source), "rb", buffering=0) as stream:
+        _pour(stream.read, handle, target)
+
+
+def unpack(host: Host, source: str, kind: str, handle: int, target: str, label: str) -> None:
+    """Unpack a compressed file into an open, empty one. kind: gz, xz, bz2, zst. label: how sentences call the source.
+
+    Failure C(archive_damaged), C(absurd_size), C(no_space).
+    """
+    with explained("read it", source), open(host.path(source), "rb") as packed, _opened(host, packed, kind) as stream:
+
+        def read(length: int) -> bytes:
+            try:
+                return stream.read(length) or b""
+            except (EOFError, OSError, lzma.LZMAError, zlib.error, MemoryError) as error:
+                if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                    raise
+                raise _damaged(label, kind, str(error)) from error
+
+        _pour(read, handle, target, label)
+
+
+@contextmanager
+def _opened(host: Host, packed: IO[bytes], kind: str) -> Iterator[Any]:
+    if kind == "zst":
+        yield from _zstd(host, packed)
+    elif kind == "gz":
+        with gzip.GzipFile(fileobj=packed) as stream:
+            yield stream
+    elif kind == "xz":
+        with lzma.LZMAFile(packed) as stream:
+            yield stream
+    else:
+        with bz2.BZ2File(packed) as stream:
+            yield stream
+
+
+class _Pipe:
+    """The output of a process, at whose end its verdict is asked for."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def read(self, length: int) -> bytes:
+        assert self.process.stdout is not None and self.process.stderr is not None
+        block = self.process.stdout.read(length)
+        if not block and self.process.wait():
+            raise EOFError(" ".join(self.process.stderr.read(1000).decode("utf-8", "replace").split()))
+        return block
+
+
+def _zstd(host: Host, packed: IO[bytes]) -> Iterator[_Pipe]:
+    argv = limited(host, [host.require("zstd", "zstd"), "-dc", "-q", "--long=31"], ("--as=4294967296",), dies=True)
+    with subprocess.Popen(argv, stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield _Pipe(process)
+        finally:
+            process.kill()
+
+
+def _pour(read: Any, handle: int, target: str, label: str = "") -> None:
+    position = 0
+    while True:
+        block = read(_BLOCK)
+        if not block:
+            break
+        if block != _ZEROS[: len(block)]:
+            with explained("write it", target):
+                written = 0
+                while written < len(block):
+                    written += os.pwrite(handle, memoryview(block)[written:], position + written)
+        position += len(block)
+        if label and position > LARGEST:
+            raise Failure(f"{label}: unpacks to more than {human_size(LARGEST)}, which no honest image does; use another image", "absurd_size")
+    with explained("write it", target):
+        os.ftruncate(handle, position)
+
+
+def _damaged(label: str, kind: str, why: str) -> Failure:
+    return Failure(f"{label}: cannot be unpacked as {kind}: {' '.join(why.split()) or 'it is damaged'}; download it again", "archive_damaged")

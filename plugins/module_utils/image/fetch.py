@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The file that an image is made of, at hand and checked: where it is on this host, from the cache, or downloaded.
+
+The cache holds files under C(sha256-DIGITS), as they come, and beside them C(sha256-DIGITS.part) with C(.part.json) of a
+download that did not end: the next one for the same checksum continues it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Iterator, Optional, Tuple
+
+from ..engine.errors import Failure, NotReady
+from ..engine.host import Host, explained
+from . import contents, download, files, outside
+from .formats import COMPRESSED, detect
+from .locks import busy_writing
+from .model import Origin
+from .source import Checksum, Digests, find_checksum
+
+_CANNOT_CONTINUE = ("no_space", "permission_denied", "io_error", "source_changed", "checksum_mismatch")
+
+
+#: Device, inode, size, and the times of the last change of contents and of anything, which nobody can set back.
+Stamp = Tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """path: the file. handle: of a temporary file that is ours to change; None of one that others use as well.
+
+    stamp: of a file that others may change while it is being looked at and copied.
+    """
+
+    path: str
+    made_of: Digests
+    handle: Optional[int] = None
+    stamp: Optional[Stamp] = None
+
+
+def digits(host: Host, origin: Origin, checksum: Checksum) -> str:
+    """The digits of the checksum, from the list of them where they stand in one. Failure C(checksum_missing)."""
+    if checksum.value:
+        return checksum.value
+    place = checksum.place
+    assert place is not None
+    if place.path:
+        text = host.read(place.path) if files.gate(host, place.path) else None
+        if text is None:
+            raise NotReady(f"{place.path}: does not exist; put the list of checksums there first", "source_missing")
+    else:
+        text = download.text(place, origin.timeout)
+    found = find_checksum(text, checksum.algorithm, origin.place.name)
+    if not found:
+        raise Failure(f"{place.shown}: has no {checksum.algorithm} of {origin.place.name}; correct checksum or source", "checksum_missing")
+    return found
+
+
+def known_size(host: Host, origin: Origin) -> Optional[int]:
+    """The size of the disk in a local source that is not compressed, after the gate has seen it. Of others nothing is known yet."""
+    path = origin.place.path
+    if origin.place.name.endswith(".zst"):
+        host.require("zstd", "zstd")
+    if path is None:
+        return None
+    entry = files.gate(host, path)
+    if entry is None:
+        raise NotReady(f"{path}: does not exist; put the source there first", "source_missing")
+    busy = busy_writing(host, path, entry)
+    if busy:
+        who = ", ".join(f"{user.guest or user.command} (process {user.pid})" for user in busy.users) or "another process"
+        raise Failure(f"{path}: in use by {who}, which may write to it; stop that first to copy it", "image_in_use")
+    if compression(host, path):
+        return None
+    return outside.examine(host, path, origin).size
+
+
+def compression(host: Host, path: str) -> Optional[str]:
+    """How a file is compressed, told by looking: gz, xz, bz2, zst, or None."""
+    kind = detect(files.beginning(host, path))
+    return kind if kind in COMPRESSED.values() else None
+
+
+@contextmanager
+def fetched(host: Host, image: str, origin: Origin) -> Iterator[Fetched]:
+    """The file that origin names, whole and with the right checksum. image: beside which there is room for temporary files."""
+    checksum = origin.checksum and replace(origin.checksum, value=digits(host, origin, origin.checksum))
+    made_of = Digests(origin.place.shown, {checksum.algorithm: checksum.value or ""} if checksum else {})
+    if origin.place.path:
+        if files.gate(host, origin.place.path) is None:
+            raise NotReady(f"{origin.place.path}: does not exist; put the source there first", "source_missing")
+        stamp = _stamp(host, origin.place.path)
+        _verify(host, origin.place.path, origin, checksum)
+        yield Fetched(origin.place.path, made_of, stamp=stamp)
+    elif checksum and origin.cache_dir:
+        yield Fetched(_cached(host, origin, origin.cache_dir, checksum), made_of)
+    else:
+        with files.temporary(host, image) as (handle, path):
+            download.Download(origin.place, handle, path, origin.timeout, pinned=checksum is not None).run()
+            _verify(host, path, origin, checksum)
+            yield Fetched(path, made_of, handle)
+
+
+def refuse_changed(host: Host, file: Fetched) -> None:
+    """Failure C(source_changed) where the file is not any more what was checked, by accident or by somebody's intent."""
+    if file.stamp is not None and _stamp(host, file.path) != file.stamp:
+        raise Failure(f"{file.path}: changed while it was being copied; run the task again when it is complete", "source_changed")
+
+
+def _stamp(host: Host, path: str) -> Stamp:
+    with explained("look at it", path):
+        found = os.stat(host.path(path))
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _verify(host: Host, path: str, origin: Origin, checksum: Optional[Checksum]) -> None:
+    if checksum is None:
+        return
+    found = contents.checksum(host, path, checksum.algorithm)
+    if found != checksum.value:
+        raise Failure(
+            f"{origin.place.shown}: its {checksum.algorithm} is {found} and not {checksum.value}; nothing was changed, correct checksum or source",
+            "checksum_mismatch",
+        )
+
+
+def _cached(host: Host, origin: Origin, directory: str, checksum: Checksum) -> str:
+    """The path of the file in the cache, verified now. What is there and does not have its checksum any more is fetched again."""
+    host.make_dir(directory, 0o700)
+    path = os.path.join(directory, f"{checksum.algorithm}-{checksum.value}")
+    with _part(host, path) as handle:
+        for left in files.leftovers(host, f"{path}.part.json"):
+            host.remove(left)
+        with suppress(Failure):
+            if files.gate(host, path):
+                _verify(host, path, origin, checksum)
+                return path
+        _complete(host, origin, checksum, handle, path)
+    return path
+
+
+def _complete(host: Host, origin: Origin, checksum: Checksum, handle: int, path: str) -> None:
+    part, note = f"{path}.part", f"{path}.part.json"
+    resumed = _recall(host, note, handle)
+
+    def remember(known: download.Known) -> None:
+        host.write(note, json.dumps({"source": origin.place.shown, "validator": known.validator, "total": known.total}), mode=0o600)
+
+    try:
+        for known in (resumed, download.Known()) if resumed.validator else (download.Known(),):
+            download.Download(origin.place, handle, part, origin.timeout, True, known, remember).run()
+            try:
+                _verify(host, part, origin, checksum)
+                break
+            except Failure:
+                if not known.validator:
+                    raise
+        with explained("keep it", path):
+            os.fsync(handle)
+            os.rename(host.path(part), host.path(path))
+            files.sync(os.path.dirname(host.path(path)))
+    except Failure as failure:
+        if failure.code in _CANNOT_CONTINUE or not (os.fstat(handle).st_size and _recall(host, note, handle).validator):
+            host.remove(part)
+            host.remove(note)
+        raise
+    host.remove(note)
+
+
+def _recall(host: Host, note: str, handle: int) -> download.Known:
+    """What was said of the part that an earlier run has left."""
+    try:
+        found = json.loads(host.try_read(note) or "{}")
+        validator, total = found["validator"], found["total"]
+        if isinstance(validator, str) and isinstance(total, int) and os.fstat(handle).st_size <= total:
+            return download.Known(validator, total)
+    except (ValueError, KeyError, TypeError):
+        pass
+    return download.Known()
+
+
+@contextmanager
+def _part(host: Host, path: str) -> Iterator[int]:
+    """The unfinished file of the cache, which one run at a time works on: others wait here, and then find it finished."""
+    part = host.path(f"{path}.part")
+    while True:
+        with explained("make a file in the cache", path):
+            handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            with explained("lock it", path):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(handle, part):
+                yield handle
+                if os.fstat(handle).st_size == 0 and _is_at(handle, part):
+                    os.unlink(part)
+                return
+        finally:
+            os.close(handle)
+
+
+def _is_at(handle: int, real: str) -> bool:
+    found: Tuple[int, int] = (0, 0)
+    with suppress(OSError):
+        there = os.stat(real, follow_symlinks=False)
+        found = (there.st_dev, there.st_ino)
+    mine = os.fstat(handle)
+    return found == (mine.st_dev, mine.st_ino)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An image with contents, from its source to its name. Nothing that exists is touched before all of it is there and was looked at."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from typing import Iterator, List, Sequence, Tuple, Union
+
+from ..engine import accounts
+from ..engine.errors import Failure
+from ..engine.host import Host, explained, no_space
+from . import actions, contents, fetch, files, locks, origins, outside, qemu_img
+from .fetch import Fetched
+from .options import DEFAULTS, shown
+from .outside import Found
+from .plan_new import source_too_large
+
+
+def make_from_source(host: Host, action: actions.ImportImage) -> None:
+    """Fetch, check, unpack, look at, convert, grow, name."""
+    origin, label = action.origin, action.origin.place.shown
+    with fetch.fetched(host, action.target, origin) as packed, _unpacked(host, action.target, packed, label) as ready:
+        found = outside.examine(host, ready.path, origin)
+        size = found.size if action.size is None else action.size
+        if size < found.size:
+            raise source_too_large(action.target, origin, size, found.size)
+        _check_room(host, action.target, ready.path, found)
+        with _made(host, action, ready, found, size) as (handle, temporary):
+            fetch.refuse_changed(host, packed)
+            origins.note(host, handle, action.target, ready.made_of)
+            give_name(host, action, handle, temporary)
+
+
+def give_name(host: Host, action: Union[actions.CreateImage, actions.ImportImage], handle: int, temporary: str) -> None:
+    """The last step of a new image: owner, group and mode, and its name, in place of the old image where the plan says so."""
+    with explained("set owner, group and mode", action.target):
+        os.fchown(handle, accounts.uid(action.owner or ""), accounts.gid(action.group or ""))
+        os.fchmod(handle, int(action.mode, 8))
+    if action.because is not None:
+        _refuse_opened(host, action.target)
+    files.publish(host, handle, temporary, action.target, replace=action.because is not None)
+
+
+def rebase_copy(host: Host, path: str, below: Sequence[str]) -> None:
+    """Put an image on another backing file, in a copy of it that then takes its place.
+
+    Not in place: qemu-img rebase names the new backing file in the header before all of its tables are in the file, so that an image
+    whose rebase is killed right then loses what was copied last (seen with 7.2, once in a hundred kills).
+    """
+    real = host.realpath(path)
+    with files.temporary(host, real) as (handle, temporary):
+        contents.copy(host, real, handle, temporary)
+        qemu_img.rebase(host, path, ["-q", "-f", "qcow2", *below, temporary])
+        with explained("keep owner, group and mode", path):
+            old = os.stat(host.path(real))
+            os.fchown(handle, old.st_uid, old.st_gid)
+            os.fchmod(handle, stat.S_IMODE(old.st_mode))
+        made_of = origins.recall(host, real)
+        if made_of:
+            origins.note(host, handle, path, made_of)
+        _refuse_opened(host, real)
+        files.publish(host, handle, temporary, real, replace=True)
+
+
+def _refuse_opened(host: Host, path: str) -> None:
+    """Asked again right before an image is replaced, which may be hours after the plan."""
+    old = files.gate(host, path)
+    if old is not None and locks.busy(host, path, old):
+        raise Failure(f"{path}: somebody has opened it meanwhile; it was left as it is, run the task again when it is free", "image_in_use")
+
+
+@contextmanager
+def _unpacked(host: Host, image: str, packed: Fetched, label: str) -> Iterator[Fetched]:
+    kind = fetch.compression(host, packed.path)
+    if kind is None:
+        yield packed
+        return
+    with files.temporary(host, image) as (handle, path):
+        contents.unpack(host, packed.path, kind, handle, path, label)
+        yield Fetched(path, packed.made_of, handle)
+
+
+def _check_room(host: Host, image: str, source: str, found: Found) -> None:
+    """Seen before the file system is full: few clusters of a hostile image can stand for many."""
+    needed = qemu_img.data_size(host, source, found.format)
+    free = os.statvfs(host.path(os.path.dirname(image)))
+    room = free.f_bfree * free.f_frsize
+    if needed is not None and free.f_blocks and needed > room:
+        raise no_space(image, f"{shown(needed)} are needed, {shown(room)} are left")
+
+
+@contextmanager
+def _made(host: Host, action: actions.ImportImage, source: Fetched, found: Found, size: int) -> Iterator[Tuple[int, str]]:
+    """A temporary file with the finished image."""
+    options = DEFAULTS.given() if action.format == "qcow2" else {}
+    if not as_it_is(action, found):
+        with files.temporary(host, action.target) as (handle, path):
+            _convert(host, action, source.path, found, size, qemu_img.option_words({**options, **action.options}, action.preallocation), path)
+            yield handle, path
+    elif source.handle is not None:
+        _resize(host, action, source.path, found, size)
+        yield source.handle, source.path
+    else:
+        with files.temporary(host, action.target) as (handle, path):
+            contents.copy(host, source.path, handle, path)
+            _resize(host, action, path, found, size)
+            yield handle, path
+
+
+def as_it_is(action: actions.ImportImage, found: Found) -> bool:
+    """Whether the source already is what is asked for, but for its size."""
+    resizable = action.format in ("qcow2", "raw") or action.size in (None, found.size)
+    same = all(getattr(found.options, name) == value for name, value in action.options.items())
+    return found.whole and found.format == action.format and same and resizable and (action.preallocation or "off") == "off"
+
+
+def _convert(host: Host, action: actions.ImportImage, source: str, found: Found, size: int, options: List[str], path: str) -> None:
+    formats = ["-f", found.format, "-O", action.format]
+    if size == found.size:
+        qemu_img.copy(host, action.target, [*formats, *options, source, path])
+    else:
+        qemu_img.create(host, action.target, path, action.format, options, size)
+        qemu_img.copy(host, action.target, [*formats, source, path], to_existing=True)
+
+
+def _resize(host: Host, action: actions.ImportImage, path: str, found: Found, size: int) -> None:
+    if size != found.size:
+        argv = [qemu_img.tool(host), "resize", "-q", "-f", action.format, path, str(size)]
+        qemu_img.change(host, action.target, argv, "grown")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An image as results and diffs show it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from ..engine.units import human_size
+from .model import Desired, Image, Observed
+
+
+def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
+    """With a source, whose header nobody has read yet, only what was asked for can be predicted. The rest is in facts."""
+    image, origin = observed.image, desired.origin
+    result: Dict[str, Any] = {"path": observed.path, "state": "absent" if image is None else "present"}
+    if image is not None:
+        result["format"] = image.format
+        if origin is None or desired.size is not None:
+            result.update(_shown_size(image))
+        result["backing_file"] = image.backing_file
+        result["backing_format"] = image.backing_format
+        result.update({name: value for name, value in image.options.given().items() if origin is None or name in desired.options.given()})
+        result.update(owner=image.owner, group=image.group, mode=image.mode)
+        if origin is not None and image.made_of is not None:
+            result["source"] = image.made_of.source
+            if origin.checksum and (origin.checksum.value or desired.recreate):
+                sum_ = image.made_of.sums.get(origin.checksum.algorithm)
+                result["checksum"] = f"{origin.checksum.algorithm}:{sum_}" if sum_ else None
+    if observed.leftovers:
+        result["leftovers"] = list(observed.leftovers)
+    return {key: value for key, value in result.items() if value is not None}
+
+
+def facts(observed: Observed) -> Dict[str, Any]:
+    image = observed.image
+    if image is None:
+        return {}
+    found = {**_shown_size(image), **image.options.given(), "actual_size": image.actual_size}
+    if image.made_of is not None:
+        found["source"] = image.made_of.source
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _shown_size(image: Image) -> Dict[str, Any]:
+    return {"size": image.size, "human_size": None if image.size is None else human_size(image.size)}
