@@ -243,6 +243,7 @@ EXAMPLES = r"""
 - name: A disk that does not need its backing file any more
   virtops.linux.qcow2_image:
     path: /var/lib/libvirt/images/web1.qcow2
+    size: 60G
     backing_file: ""
     rebase: safe
 

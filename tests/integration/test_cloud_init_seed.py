@@ -267,9 +267,9 @@ def test_without_xorriso_check_mode_predicts_and_a_run_names_the_package(folder:
     def run(check_mode: bool) -> Dict[str, Any]:
         arguments = {"path": str(folder / "vt-seed.iso"), **BASE, "_ansible_check_mode": check_mode, "_ansible_diff": True}
         done = subprocess.run(
-            [TARGET_PYTHON, str(link), str(modules._RUNNER), NAME],
+            [TARGET_PYTHON, str(link), str(modules.RUNNER), NAME],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            env={**os.environ, "PYTHONPATH": modules._python_path()},
+            env={**os.environ, "PYTHONPATH": modules.python_path()},
             capture_output=True,
             text=True,
             check=False,
@@ -312,11 +312,11 @@ def test_a_killed_run_leaves_the_old_or_the_new_seed_and_the_next_converges(fold
         wanted = {**params, "user_data": {"n": index}}
         arguments = {**wanted, "_ansible_check_mode": False}
         child = subprocess.Popen(
-            [TARGET_PYTHON, str(modules._RUNNER), NAME],
+            [TARGET_PYTHON, str(modules.RUNNER), NAME],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": modules._python_path()},
+            env={**os.environ, "PYTHONPATH": modules.python_path()},
         )
         assert child.stdin is not None
         child.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())

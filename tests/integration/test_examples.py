@@ -30,13 +30,18 @@ def tasks_of_page(path: Path) -> Tasks:
     return [task for block in blocks if isinstance(block, list) for task in block if any(key.startswith("virtops.linux.") for key in task)]
 
 
+def needs_the_network(task: Dict[str, Any]) -> bool:
+    """Examples that download from a server of others; test_qcow2_image_source.py downloads from one of its own."""
+    return "https://" in yaml.safe_dump(task)
+
+
 SOURCES = {path.stem: examples_of_module(path) for path in sorted((ROOT / "plugins/modules").glob("*.py"))}
 SOURCES["README"] = tasks_of_page(ROOT / "README.md")
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_examples_run(source: str, tmp_path: Path, libvirtd: None) -> None:
-    tasks = SOURCES[source]
+    tasks = [task for task in SOURCES[source] if not needs_the_network(task)]
     assert tasks, f"{source} shows no example"
     playbook = tmp_path / "examples.yml"
     playbook.write_text(yaml.safe_dump([{"name": source, "hosts": "all", "gather_facts": False, "tasks": tasks}], sort_keys=False))

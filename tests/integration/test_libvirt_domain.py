@@ -216,7 +216,7 @@ def test_golden_domains():
     script = Path(__file__).parents[1] / "support/golden_domains.py"
     done = subprocess.run(
         [modules.TARGET_PYTHON, str(script), NAME, *map(str, GOLDEN)],
-        env={**os.environ, "PYTHONPATH": modules._python_path()},
+        env={**os.environ, "PYTHONPATH": modules.python_path()},
         capture_output=True,
         text=True,
         check=False,
@@ -352,7 +352,7 @@ def test_where_libvirt_is_not_there_yet_check_mode_predicts():
 
 def test_without_the_libvirt_module_check_mode_predicts(tmp_path):
     (tmp_path / "libvirt.py").write_text("raise ImportError('no libvirt here')\n")
-    env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{modules._python_path()}"}
+    env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{modules.python_path()}"}
     assert run_module(MODULE, NEW, env=env)["code"] == "libvirt_python_missing"
     predicted = run_module(MODULE, NEW, check=True, env=env)
     assert actions(predicted) == ["define_domain"] and "python3-libvirt" in str(predicted["warnings"])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support import modules
-from support.images import KILLS, MIB, forked, held, info, qemu_img, run_killed, spawned, temporaries
+from support.images import KILLS, MIB, held, info, qemu_img, run_killed, spawned, temporaries
 from support.modules import apply, check, cycle, option_cycle, refused, settled
 
 MODULE = "qcow2_image"
@@ -23,12 +23,6 @@ MODULE = "qcow2_image"
 
 def header_of(path):
     return info(path)["format-specific"]["data"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick():
-    with forked():
-        yield
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from support import modules
 from support.hostile import CORPUS, honest
-from support.images import MIB, forked, info, qemu_img, qemu_io, temporaries
-from support.modules import apply, cycle, refused
+from support.images import MIB, info, qemu_img, qemu_io, temporaries
+from support.modules import apply, cycle, refused, served_by
 
 MODULE = "qcow2_image"
 OPENED = re.compile(r'\b(?:open|openat|openat2|creat)\((?:AT_FDCWD, |\d+, )?"(?P<path>(?:[^"\\]|\\.)*)".*?\) = (?P<result>-?\d+)')
@@ -41,7 +41,7 @@ def outside(log, *inside):
     called = [line for line in text.splitlines() if "connect(" in line and not any(word in line for word in ('"/dev/log"', "/nscd/"))]
     assert called == [], "somebody was called"
     paths = {match["path"] for match in OPENED.finditer(text) if int(match["result"]) >= 0}
-    return {path for path in paths if not path.startswith((*inside, *SYSTEM, *modules._python_path().split(":"), str(Path(modules.__file__).parent)))}
+    return {path for path in paths if not path.startswith((*inside, *SYSTEM, *modules.python_path().split(":"), str(Path(modules.__file__).parent)))}
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def folder(tmp_path):
 def test_every_hostile_image_is_refused_and_opens_nothing(tmp_path, folder):
     assert len(CORPUS) >= 40
     evil, log = folder / "evil", tmp_path / "vt-trace"
-    with forked(*TRACE, str(log)):
+    with served_by(*TRACE, str(log)):
         for name, (make, code, stated) in CORPUS.items():
             make(evil)
             params = {"path": str(folder / "new"), "source": str(evil), **({"source_format": stated} if stated else {})}
@@ -73,7 +73,7 @@ def test_hostile_images_in_place_and_below_others(tmp_path, folder):
     """The same images where the module finds them as the image itself, and as the backing file of a new one."""
     evil, log = folder / "evil", tmp_path / "vt-trace"
     reasons = Counter()
-    with forked(*TRACE, str(log)):
+    with served_by(*TRACE, str(log)):
         for name, (make, _code, _stated) in CORPUS.items():
             if not name.startswith("qcow2 ") or "said to be" in name or "compressed" in name:
                 continue
@@ -92,7 +92,7 @@ def test_fuzzed_headers_are_refused_or_sound(tmp_path, folder):
     rng = random.Random(3)  # noqa: S311  # a seed that can be repeated
     evil, log = folder / "evil", tmp_path / "vt-trace"
     outcomes = Counter()
-    with forked(*TRACE, str(log)):
+    with served_by(*TRACE, str(log)):
         for format_ in ("qcow2", "vmdk", "vdi", "vhdx"):
             whole = honest(format_, folder)
             fields = [start for start in range(len(whole)) if whole[start] not in (0, 5)]  # and not the guest's data, which are fives

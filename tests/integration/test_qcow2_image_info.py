@@ -8,16 +8,10 @@ import os
 
 import pytest
 from support.hostile import CORPUS
-from support.images import MIB, forked, held, qemu_img
+from support.images import MIB, held, qemu_img
 from support.modules import apply, check, refused, run_module, settled
 
 MODULE = "qcow2_image_info"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick():
-    with forked():
-        yield
 
 
 @pytest.fixture

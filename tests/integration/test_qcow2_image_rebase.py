@@ -8,16 +8,10 @@ import random
 import shutil
 
 import pytest
-from support.images import KILLS, forked, held, info, qemu_img, qemu_io, run_killed, temporaries
+from support.images import KILLS, held, info, qemu_img, qemu_io, run_killed, temporaries
 from support.modules import apply, cycle, refused, settled
 
 MODULE = "qcow2_image"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick():
-    with forked():
-        yield
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.images import KILLS, MIB, forked, held, info, qemu_img, qemu_io, run_killed, serving, spawned, temporaries, whole
+from support.images import KILLS, MIB, held, info, qemu_img, qemu_io, run_killed, serving, spawned, temporaries, whole
 from support.modules import apply, check, cycle, refused, settled
 
 MODULE = "qcow2_image"
@@ -24,12 +24,6 @@ MODULE = "qcow2_image"
 
 def sha256(data):
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick():
-    with forked():
-        yield
 
 
 @pytest.fixture

@@ -234,7 +234,7 @@ def test_an_ordinary_user_gets_a_whole_report(report, tmp_path, monkeypatch):
     python.write_text(f'#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups {modules.TARGET_PYTHON} "$@"\n')
     python.chmod(0o700)
     monkeypatch.setattr(modules, "TARGET_PYTHON", str(python))
-    result = run_module(NAME, {"requirements": {"kvm": True}}, env={"PYTHONPATH": modules._python_path()})
+    result = run_module(NAME, {"requirements": {"kvm": True}}, env={"PYTHONPATH": modules.python_path()})
     assert not result["failed"], result
     assert result["facts"]["platform"]["unprivileged"] is True
     assert list(statuses(result)) == [*statuses(report), "requirement.kvm"]
@@ -279,7 +279,7 @@ def test_a_hung_guest_costs_the_module_less_than_five_seconds():
     done = subprocess.run(
         [modules.TARGET_PYTHON, "-c", script],
         input='{"ANSIBLE_MODULE_ARGS": {}}',
-        env={**os.environ, "PYTHONPATH": modules._python_path()},
+        env={**os.environ, "PYTHONPATH": modules.python_path()},
         capture_output=True,
         text=True,
         timeout=60,

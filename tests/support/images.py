@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""For the tests of disk images: qemu-img, a guest that holds an image, a server with faults, and a module that is quick to run."""
+"""For the tests of disk images: qemu-img, a guest that holds an image, and a server with faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from support import modules
 
@@ -21,7 +21,6 @@ MIB = 1024**2
 TEMPORARY = re.compile(r"\..*\.[a-z0-9_]{8}\.tmp")
 #: How many runs the tests kill in each of their series. VIRTOPS_KILLS=200 takes some minutes.
 KILLS = int(os.environ.get("VIRTOPS_KILLS", "12"))
-_FORKS = Path(__file__).with_name("module_forks.py")
 
 
 def qemu_img(*words: object) -> str:
@@ -56,51 +55,16 @@ def held(path: object, *options: str, name: str = "vt-holder") -> Iterator[subpr
             process.kill()
 
 
-def _process(name: str, *words: str, prefix: Sequence[str] = (), env: Optional[Dict[str, str]] = None) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*prefix, modules.TARGET_PYTHON, str(_FORKS), name, *words],
+def spawned(name: str, params: Dict[str, Any]) -> subprocess.Popen:
+    """A run of its own, to be waited for or killed."""
+    run = subprocess.Popen(
+        [modules.TARGET_PYTHON, str(modules.RUNNER), name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": modules._python_path(), **(env or {})},
+        env={**os.environ, "PYTHONPATH": modules.python_path()},
     )
-
-
-@contextlib.contextmanager
-def forked(*prefix: str) -> Iterator[None]:
-    """run_module, and with it cycle and refused, by forks of one process a module. prefix: a command that runs that process."""
-    servers: Dict[str, subprocess.Popen] = {}
-    before, python = modules.run_module, modules.TARGET_PYTHON
-
-    def run(name: str, params: Dict[str, Any], check: bool = False, env: Optional[Dict[str, str]] = None) -> Dict[str, Any]:
-        words = json.dumps(dict(params, _ansible_check_mode=check, _ansible_diff=True)) + "\n"
-        if env or python != modules.TARGET_PYTHON:
-            printed, _nothing = _process(name, "once", env=env).communicate(words, timeout=300)
-        else:
-            server = servers[name] = servers.get(name) or _process(name, prefix=prefix)
-            server.stdin.write(words)
-            server.stdin.flush()
-            printed = json.loads(server.stdout.readline())
-        try:
-            result = json.loads(printed)
-        except ValueError:
-            raise AssertionError(f"{name} gave no result: {printed}") from None
-        result.setdefault("failed", False)
-        return result
-
-    modules.run_module = run
-    try:
-        yield
-    finally:
-        modules.run_module = before
-        for server in servers.values():
-            server.communicate(timeout=60)
-
-
-def spawned(name: str, params: Dict[str, Any]) -> subprocess.Popen:
-    """A run of its own, to be waited for or killed."""
-    run = _process(name, "once")
-    run.stdin.write(json.dumps(params) + "\n")
+    run.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}))
     run.stdin.close()
     return run
 

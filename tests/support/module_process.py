@@ -14,7 +14,6 @@ import importlib
 import json
 import os
 import sys
-import tempfile
 import traceback
 from types import ModuleType
 
@@ -53,7 +52,7 @@ def _in_child(request: dict, outputs: list) -> None:
 
 def _answer(request: dict) -> dict:
     _module(request["module"])  # imported before the fork, once for all
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+    with open(os.memfd_create("stdout"), "w+b") as stdout, open(os.memfd_create("stderr"), "w+b") as stderr:
         child = os.fork()
         if not child:
             _in_child(request, [stdout, stderr])

@@ -14,13 +14,14 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import ansible
 
 TARGET_PYTHON = os.environ.get("VIRTOPS_TARGET_PYTHON", "/usr/bin/python3")
-_RUNNER = Path(__file__).with_name("module_process.py")
+RUNNER = Path(__file__).with_name("module_process.py")
 _COLLECTIONS = Path(os.environ["VIRTOPS_COLLECTIONS"])  # the folder above ansible_collections; the Makefile sets it
 _SERVER_PYTHON = TARGET_PYTHON
 _LONGEST_RUN = 300  # seconds
@@ -28,7 +29,7 @@ _LONGEST_RUN = 300  # seconds
 Result = Dict[str, Any]
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """The collection, and of the controller's packages ansible alone: a target has nothing else either."""
     source = Path(ansible.__file__).parent
     only_ansible = _COLLECTIONS / f"only-ansible-{hashlib.sha256(str(source).encode()).hexdigest()[:12]}"
@@ -42,10 +43,10 @@ def _python_path() -> str:
 class _Server:
     """One process of the target's Python, from which every module run is forked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *prefix: str) -> None:
         self.process = subprocess.Popen(
-            [_SERVER_PYTHON, str(_RUNNER)],
-            env={**os.environ, "PYTHONPATH": _python_path()},
+            [*prefix, _SERVER_PYTHON, str(RUNNER)],
+            env={**os.environ, "PYTHONPATH": python_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -73,6 +74,17 @@ class _Server:
 _server: List[_Server] = []
 
 
+@contextmanager
+def served_by(*command: str) -> Iterator[None]:
+    """All runs within start from a process of their own, under a command such as strace."""
+    outside, _server[:] = list(_server), [_Server(*command)]
+    try:
+        yield
+    finally:
+        _server.pop().close()
+        _server[:] = outside
+
+
 def run_module(name: str, params: Dict[str, Any], check: bool = False, env: Optional[Dict[str, str]] = None) -> Result:
     """A module's result; failed is always there. Raises AssertionError where it printed no result at all.
 
@@ -89,9 +101,9 @@ def run_module(name: str, params: Dict[str, Any], check: bool = False, env: Opti
 
 def _alone(name: str, arguments: Dict[str, Any], env: Dict[str, str]) -> Tuple[str, str]:
     done = subprocess.run(
-        [TARGET_PYTHON, str(_RUNNER), name],
+        [TARGET_PYTHON, str(RUNNER), name],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        env={**os.environ, "PYTHONPATH": _python_path(), **env},
+        env={**os.environ, "PYTHONPATH": python_path(), **env},
         capture_output=True,
         text=True,
         timeout=_LONGEST_RUN,

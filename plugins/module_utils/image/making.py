@@ -37,7 +37,7 @@ def make_from_source(host: Host, action: actions.ImportImage) -> None:
 def give_name(host: Host, action: Union[actions.CreateImage, actions.ImportImage], handle: int, temporary: str) -> None:
     """The last step of a new image: owner, group and mode, and its name, in place of the old image where the plan says so."""
     with explained("set owner, group and mode", action.target):
-        os.fchown(handle, accounts.uid(action.owner or ""), accounts.gid(action.group or ""))
+        os.fchown(handle, -1 if action.owner is None else accounts.uid(action.owner), -1 if action.group is None else accounts.gid(action.group))
         os.fchmod(handle, int(action.mode, 8))
     if action.because is not None:
         _refuse_opened(host, action.target)

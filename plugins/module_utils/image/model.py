@@ -141,7 +141,7 @@ class Observed:
     checksum: of the source that was asked for, as algorithm:digits; source_size: of the disk in it; None where that is not known.
     remembers: whether the file system can note beside an image what it was made of.
     leftovers: temporary files of runs that were interrupted.
-    owner, group: those asked for, as the host spells them; new_owner, new_group: what a new file gets otherwise.
+    owner, group: those asked for, as the host spells them.
     free: bytes that the file system has left.
     """
 
@@ -156,8 +156,6 @@ class Observed:
     leftovers: Tuple[str, ...] = ()
     owner: Optional[str] = None
     group: Optional[str] = None
-    new_owner: Optional[str] = None
-    new_group: Optional[str] = None
     free: Optional[int] = None
 
 

@@ -23,8 +23,8 @@ def make(observed: Observed, desired: Desired, because: Optional[str] = None) ->
     old = observed.image or Image()
     image = Image(
         format=desired.format or old.format or "qcow2",
-        owner=observed.owner or desired.owner or old.owner or observed.new_owner,
-        group=observed.group or desired.group or old.group or observed.new_group,
+        owner=observed.owner or desired.owner or old.owner,
+        group=observed.group or desired.group or old.group,
         mode=desired.mode or old.mode or _PRIVATE,
     )
     if desired.backing_format and not desired.backing_file:

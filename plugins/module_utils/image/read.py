@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import replace
-from typing import Optional, Tuple
+from typing import Optional
 
 from ..engine import accounts
 from ..engine.errors import Failure, NotReady
@@ -50,7 +49,6 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
         raise NotReady(f"{path}: the directory {directory} does not exist; create it first", "directory_missing")
     qemu_img.tool(host)
     image = None if entry is None else _image_or_ruin(host, desired, entry)
-    new_owner, new_group = _new_file(host, directory)
     checksum = _checksum(host, desired)
     new = image is None or desired.recreate
     return Observed(
@@ -65,8 +63,6 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
         leftovers=leftovers(host, path),
         owner=None if desired.owner is None else accounts.user_name(accounts.uid(desired.owner)),
         group=None if desired.group is None else accounts.group_name(accounts.gid(desired.group)),
-        new_owner=new_owner,
-        new_group=new_group,
         free=_free(host, directory),
     )
 
@@ -156,14 +152,6 @@ def _base(host: Host, desired: Desired, new: bool) -> Optional[Base]:
     base = follow(host, desired.path, desired.backing_file, desired.backing_format, NotReady, stated=True)
     size = qemu_img.info(host, base.path, base.format).size if new else None
     return replace(base, size=size)
-
-
-def _new_file(host: Host, directory: str) -> Tuple[str, str]:
-    """Owner and group of a file that this process makes there."""
-    with explained("look at it", directory):
-        found = os.stat(host.path(directory))
-    gid = found.st_gid if found.st_mode & stat.S_ISGID else os.getegid()
-    return accounts.user_name(os.geteuid()), accounts.group_name(gid)
 
 
 def _free(host: Host, directory: str) -> Optional[int]:

@@ -11,7 +11,8 @@ from .model import Desired, Image, Observed
 
 
 def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
-    """With a source, whose header nobody has read yet, only what was asked for can be predicted. The rest is in facts."""
+    """What was asked for, and what a new image gets otherwise: with a source, whose header nobody has read yet, that is little.
+    The rest is in facts."""
     image, origin = observed.image, desired.origin
     result: Dict[str, Any] = {"path": observed.path, "state": "absent" if image is None else "present"}
     if image is not None:
@@ -21,7 +22,7 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
         result["backing_file"] = image.backing_file
         result["backing_format"] = image.backing_format
         result.update({name: value for name, value in image.options.given().items() if origin is None or name in desired.options.given()})
-        result.update(owner=image.owner, group=image.group, mode=image.mode)
+        result.update(owner=image.owner if desired.owner else None, group=image.group if desired.group else None, mode=image.mode)
         if origin is not None and image.made_of is not None:
             result["source"] = image.made_of.source
             if origin.checksum and (origin.checksum.value or desired.recreate):
@@ -36,7 +37,7 @@ def facts(observed: Observed) -> Dict[str, Any]:
     image = observed.image
     if image is None:
         return {}
-    found = {**_shown_size(image), **image.options.given(), "actual_size": image.actual_size}
+    found = {**_shown_size(image), **image.options.given(), "actual_size": image.actual_size, "owner": image.owner, "group": image.group}
     if image.made_of is not None:
         found["source"] = image.made_of.source
     return {key: value for key, value in found.items() if value is not None}

@@ -27,7 +27,7 @@ DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_ballo
 
 INIT = """#!/bin/busybox sh
 # The whole user space of the tiny guest.
-/bin/busybox mkdir -p /proc /sys /dev /etc/acpi/PWRF /bin /sbin /usr/bin /usr/sbin
+/bin/busybox mkdir -p /proc /sys /dev /etc/acpi/PWRF /run /bin /sbin /usr/bin /usr/sbin
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs devtmpfs /dev 2>/dev/null
@@ -35,7 +35,7 @@ INIT = """#!/bin/busybox sh
 while read -r driver; do insmod "$driver" 2>/dev/null; done </drivers
 printf '#!/bin/sh\\npoweroff -f\\n' >/etc/acpi/PWRF/00000080
 chmod +x /etc/acpi/PWRF/00000080
-acpid 2>/dev/null
+acpid -l /dev/null -p /run/acpid.pid # its own log file and pid file have no folder here
 address=none
 if ip link set eth0 up 2>/dev/null && udhcpc -i eth0 -q -n -t 20 -T 1 -s /udhcpc >/dev/null 2>&1; then
   address=$(ip -o -4 addr show dev eth0 | awk '{print $4}')

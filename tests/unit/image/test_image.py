@@ -38,8 +38,8 @@ MIB = 1024**2
 GIB = 1024**3
 PATH = "/images/disk.qcow2"
 IMAGE = Image("qcow2", GIB, options=DEFAULTS, owner="root", group="root", mode="0600")
-THERE = Observed(PATH, IMAGE, new_owner="root", new_group="root")
-NONE = Observed(PATH, new_owner="root", new_group="disk", free=100 * GIB)
+THERE = Observed(PATH, IMAGE)
+NONE = Observed(PATH, free=100 * GIB)
 READ = ["prlimit", "--as=1073741824", "--cpu=30", "--", "qemu-img", "info", "--force-share", "-f"]
 CHANGE = ["prlimit", "--as=8589934592", "--cpu=600", "--", "qemu-img"]
 
@@ -163,14 +163,14 @@ def test_the_cluster_size_limits_the_size(options, limit):
 
 def test_a_new_image_with_every_default():
     plan = converged(p.plan, NONE, Desired(PATH, size=GIB))
-    assert plan.actions == (a.CreateImage(PATH, "qcow2", GIB, None, None, DEFAULTS.given(), None, "root", "disk", "0600"),)
+    assert plan.actions == (a.CreateImage(PATH, "qcow2", GIB, None, None, DEFAULTS.given(), None, None, None, "0600"),)
     assert view(plan.after, Desired(PATH))["cluster_size"] == 65536
 
 
 def test_a_new_raw_image_has_no_options():
     plan = converged(p.plan, NONE, Desired(PATH, size=GIB, format="raw", preallocation="full"))
     assert plan.actions[0].options == {}
-    assert set(view(plan.after, Desired(PATH))) == {"path", "state", "format", "size", "human_size", "owner", "group", "mode"}
+    assert set(view(plan.after, Desired(PATH))) == {"path", "state", "format", "size", "human_size", "mode"}
 
 
 def test_an_overlay_takes_size_and_format_of_its_backing_file():

@@ -34,8 +34,8 @@ PATH = "/images/disk.qcow2"
 ONE, TWO = "1" * 64, "2" * 64
 URL = Place(url="https://host/base.qcow2")
 IMAGE = Image("qcow2", GIB, options=DEFAULTS, owner="root", group="root", mode="0600")
-THERE = Observed(PATH, IMAGE, new_owner="root", new_group="root")
-NONE = Observed(PATH, new_owner="root", new_group="disk", free=100 * GIB)
+THERE = Observed(PATH, IMAGE)
+NONE = Observed(PATH, free=100 * GIB)
 ORIGIN = Origin(URL, Checksum("sha256", ONE))
 
 
@@ -181,8 +181,8 @@ def imported(**given):
         "size": None,
         "options": {},
         "preallocation": None,
-        "owner": "root",
-        "group": "disk",
+        "owner": None,
+        "group": None,
         "mode": "0600",
         "because": None,
         "origin": ORIGIN,
@@ -200,8 +200,6 @@ def test_a_new_image_of_a_source():
         "path": PATH,
         "state": "present",
         "format": "qcow2",
-        "owner": "root",
-        "group": "disk",
         "mode": "0600",
         "source": URL.shown,
         "checksum": f"sha256:{ONE}",

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ...engine.errors import Failure
+from ...engine.errors import Failure, NotReady
 from ...engine.plan import HIDDEN, Action, Plan
 from ..xmlmerge import differences, merge, project
 from ..xmltree import Node, element, pretty
@@ -99,7 +99,10 @@ def facts(observed: Observed) -> Dict[str, Any]:
 
 
 def nothing(desired: Desired) -> Observed:
-    return Observed()
+    """No guest. A task that asks for no more than a state speaks of a guest that an earlier task is about to define: it is taken as shut off."""
+    if desired.wish.says_something or desired.state == "absent":
+        return Observed()
+    return Observed(inactive=element("domain", element("name", text=desired.name)), state="shutoff")
 
 
 def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
@@ -149,7 +152,7 @@ def _define(observed: Observed, desired: Desired) -> Tuple[Optional[DefineDomain
 def _new(observed: Observed, desired: Desired) -> Node:
     name, wish = desired.name, desired.wish
     if not wish.says_something:
-        raise Failure(f"guest {name}: there is none, and the task does not say what it should be; give memory and disks, or xml", "domain_not_found")
+        raise NotReady(f"guest {name}: there is none, and the task does not say what it should be; give memory and disks, or xml", "domain_not_found")
     if wish.find("memory") is None and wish.find("maxMemory") is None and wish.find("cpu/numa") is None:
         raise Failure(f"guest {name}: a new guest needs memory; add memory, for example 2G", "missing_option")
     base = element("domain", element("name", text=name), type=wish.attributes.get("type") or observed.virt_type or "kvm")

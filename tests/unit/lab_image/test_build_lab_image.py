@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the builder of the lab image keeps, makes and takes away. The building itself is what the scenarios in extensions/molecule/lab run on."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[3] / "roles/lab_image/files/build_lab_image.py"
+
+
+@pytest.fixture
+def builder():
+    spec = importlib.util.spec_from_file_location("build_lab_image", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def image(cache: Path, name: str, days_old: float) -> Path:
+    folder = cache / name
+    folder.mkdir()
+    (folder / "disk.qcow2").write_text("disk")
+    then = time.time() - days_old * 86400
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_an_image_that_is_there_is_found_and_counts_as_used(builder, tmp_path, monkeypatch):
+    target = image(tmp_path, "bookworm-1", days_old=9)
+    monkeypatch.setattr(builder, "make", lambda *_arguments: pytest.fail("built again"))
+    assert builder.build({"folder": str(target), "release": "bookworm"}) is False
+    assert time.time() - target.stat().st_mtime < 60
+
+
+def test_only_idle_images_of_the_same_release_go(builder, tmp_path):
+    target = image(tmp_path, "bookworm-new", days_old=0)
+    idle = image(tmp_path, "bookworm-idle", days_old=2)
+    recent = image(tmp_path, "bookworm-recent", days_old=0.5)
+    other = image(tmp_path, "trixie-idle", days_old=2)
+    running = image(tmp_path, "bookworm-running", days_old=2)
+    with open(running / "disk.qcow2", encoding="ascii"):
+        builder.prune(target, "bookworm")
+    assert not idle.exists()
+    assert all(kept.exists() for kept in (target, recent, other, running))
+
+
+def test_an_image_appears_whole_or_not_at_all(builder, tmp_path, monkeypatch):
+    target = tmp_path / "bookworm-1"
+    (tmp_path / ".bookworm-0.killed").mkdir()
+
+    def fails_late(_recipe, _scratch, _tree, made):
+        (made / "disk.qcow2").write_text("half")
+        raise SystemExit("mke2fs failed")
+
+    for step in ("bootstrap", "index_archive", "configure"):
+        monkeypatch.setattr(builder, step, lambda *_arguments: None)
+    monkeypatch.setattr(builder, "pack", fails_late)
+    with pytest.raises(SystemExit):
+        builder.build({"folder": str(target), "release": "bookworm"})
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+    def packs(_recipe, _scratch, _tree, made):
+        for name in ("disk.qcow2", "ssh_key"):
+            (made / name).write_text("whole")
+
+    monkeypatch.setattr(builder, "pack", packs)
+    assert builder.build({"folder": str(target), "release": "bookworm"}) is True
+    modes = {path.name: path.stat().st_mode & 0o777 for path in target.iterdir()}
+    assert modes == {"disk.qcow2": 0o644, "ssh_key": 0o600} and target.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_failing_tool_is_heard(builder):
+    with pytest.raises(SystemExit) as failed:
+        builder.run(["sh", "-c", "echo no space left; exit 3"])
+    assert str(failed.value) == "sh failed with status 3:\nno space left\n"
