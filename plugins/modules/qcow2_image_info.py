@@ -107,7 +107,7 @@ details:
       description: The length of the file in bytes, holes included.
       type: int
     chain:
-      description: The backing files below it, RV(details[].chain[].path) and RV(details[].chain[].format), from the nearest down.
+      description: The backing files below it, C(path) and C(format) of each, from the nearest down.
       type: list
       elements: dict
     dependents:

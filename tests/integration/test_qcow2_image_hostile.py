@@ -98,7 +98,7 @@ def test_fuzzed_headers_are_refused_or_sound(tmp_path, folder):
             fields = [start for start in range(len(whole)) if whole[start] not in (0, 5)]  # and not the guest's data, which are fives
             for _turn in range(8):
                 data = bytearray(whole)
-                for _ in range(rng.randint(1, 4)):
+                for _change in range(rng.randint(1, 4)):
                     position = rng.choice(fields)
                     data[position : position + 1] = bytes([rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))])
                 evil.write_bytes(bytes(data))

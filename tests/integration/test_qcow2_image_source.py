@@ -212,7 +212,7 @@ def test_recreate_when_the_source_is_another_one(folder, base, other):
 
 def test_a_list_of_checksums_says_what_is_new(folder, server, base, other, cache):
     names = {"/SHA256SUMS": f"{sha256(base.read_bytes())[7:]}  base.qcow2\n"}
-    url = server.serve("/base.qcow2", lambda exchange: whole(base.read_bytes())(exchange))
+    url = server.serve("/base.qcow2", whole(base.read_bytes()))
     sums = server.serve("/SHA256SUMS", lambda exchange: exchange.say(200, body=names["/SHA256SUMS"].encode()))
     params = {"path": str(folder / "disk.qcow2"), "source": url, "checksum": f"sha256:{sums}", "cache_dir": str(cache), "recreate": True}
     cycle(MODULE, params)

@@ -13,7 +13,7 @@ import os
 import subprocess
 import zlib
 from contextlib import contextmanager
-from typing import IO, Any, Iterator
+from typing import IO, Any, Iterator, cast
 
 from ..engine.errors import Failure
 from ..engine.host import Host, explained
@@ -83,12 +83,12 @@ class _Pipe:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
+        self.output, self.complaints = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
 
     def read(self, length: int) -> bytes:
-        assert self.process.stdout is not None and self.process.stderr is not None
-        block = self.process.stdout.read(length)
+        block = self.output.read(length)
         if not block and self.process.wait():
-            raise EOFError(" ".join(self.process.stderr.read(1000).decode("utf-8", "replace").split()))
+            raise EOFError(" ".join(self.complaints.read(1000).decode("utf-8", "replace").split()))
         return block
 
 

@@ -45,10 +45,9 @@ class Fetched:
 
 def digits(host: Host, origin: Origin, checksum: Checksum) -> str:
     """The digits of the checksum, from the list of them where they stand in one. Failure C(checksum_missing)."""
-    if checksum.value:
-        return checksum.value
     place = checksum.place
-    assert place is not None
+    if checksum.value or place is None:
+        return checksum.value or ""
     if place.path:
         text = host.read(place.path) if files.gate(host, place.path) else None
         if text is None:

@@ -44,7 +44,7 @@ def _import(observed: Observed, desired: Desired, origin: Origin, image: Image, 
         if source_size is not None and desired.size < source_size:
             raise source_too_large(path, origin, desired.size, source_size)
     if observed.remembers:
-        algorithm, _, value = (observed.checksum or "").partition(":")
+        algorithm, _colon, value = (observed.checksum or "").partition(":")
         image = replace(image, made_of=Digests(origin.place.shown, {algorithm: value} if value else {}))
     elif desired.recreate:
         raise Failure(

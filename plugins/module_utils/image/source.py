@@ -146,7 +146,7 @@ def same_source(made_of: Optional[Digests], place: Place, checksum: Optional[str
     if made_of is None:
         return False
     if checksum is not None:
-        algorithm, _, value = checksum.partition(":")
+        algorithm, _colon, value = checksum.partition(":")
         if algorithm in made_of.sums:
             return made_of.sums[algorithm] == value
     return made_of.source == place.shown
