@@ -35,8 +35,8 @@ $(RUN): requirements.txt scripts/bootstrap
 	@scripts/bootstrap .venv requirements.txt quickstart
 	@touch $@
 
-$(TESTS): requirements-test.txt requirements.txt scripts/bootstrap
-	@scripts/bootstrap .venv requirements-test.txt test
+$(TESTS): requirements-test.txt requirements.txt tests/packages.txt scripts/bootstrap
+	@scripts/bootstrap .venv requirements-test.txt test tests/packages.txt
 	@touch $@ $(RUN)
 
 quickstart: $(RUN) | $(collection_link)
@@ -70,6 +70,7 @@ test-integration: $(TESTS) | $(collection_link)
 
 test-molecule: $(TESTS) | $(collection_link)
 	cd extensions && molecule test --scenario-name default
+	cd extensions && MOLECULE_GLOB='molecule/lab/*/molecule.yml' molecule test --all
 
 collection: $(RUN)
 	ansible-galaxy collection build --force

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build the disk, the kernel and the initramfs of a small Debian machine that boots fast under software emulation.
+
+build_lab_image.py RECIPE makes RECIPE["folder"], at once or not at all:
+
+  disk.qcow2           the root file system: ext4 without a partition table, for direct kernel boot
+  vmlinuz initrd.img   its kernel
+  cmdline              the kernel's arguments that every machine of this image needs
+  ssh_key ssh_key.pub  how to log in as root
+  ssh_host_key.pub     what the machine's SSH server proves itself with
+
+RECIPE is JSON: folder, release, mirrors (lines of sources.list), packages (installed), archive (packages that come as
+files, with all they need, so that apt installs them without a network), authorized_keys, size.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+#: The folder inside the image that apt knows as its only source.
+ARCHIVE = "/var/lib/lab/archive"
+
+DAY = 86400
+
+#: Timers and services that a machine of some minutes has no use for, and that cost seconds under emulation.
+MASKED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "systemd-networkd-wait-online.service",
+    "systemd-pstore.service",
+    "systemd-tmpfiles-clean.timer",
+)
+
+#: What the kernel needs to find its root file system, and nothing else.
+INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "ext4")
+
+#: Retpolines and their like only cost under emulation; a fixed clock spares calibration and its watchdog.
+CMDLINE = (
+    "root=/dev/vda rw rootfstype=ext4 fsck.mode=skip net.ifnames=0 quiet"
+    " mitigations=off tsc=reliable no_timer_check nowatchdog audit=0 random.trust_cpu=on rcupdate.rcu_expedited=1"
+)
+
+#: path in the image → text
+FILES = {
+    "etc/fstab": "",
+    "etc/systemd/network/80-lab.network": (
+        "[Match]\nName=eth* en*\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n\n[DHCPv4]\nClientIdentifier=mac\n"
+    ),
+    "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n",
+    "etc/systemd/system.conf.d/lab.conf": "[Manager]\nDefaultTimeoutStartSec=300s\nDefaultTimeoutStopSec=30s\n",
+    "etc/systemd/system/serial-getty@.service.d/lab.conf": (
+        "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --keep-baud 115200 - $TERM\n"
+    ),
+    "etc/ssh/sshd_config.d/lab.conf": (
+        "HostKey /etc/ssh/ssh_host_ed25519_key\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\nGSSAPIAuthentication no\n"
+    ),
+    "etc/apt/sources.list": f"deb [trusted=yes] file:{ARCHIVE} ./\n",
+}
+
+#: Options of dpkg, kept in the image as well: no syncing, and none of the files that nobody reads in a lab.
+DPKG_OPTIONS = (
+    "force-unsafe-io",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*/LC_MESSAGES/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+)
+
+
+def run(argv: List[str], **options: Any) -> None:
+    """Run; on failure, say what the command said."""
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False, **options)
+    if done.returncode:
+        raise SystemExit(f"{argv[0]} failed with status {done.returncode}:\n{done.stdout[-4000:]}")
+
+
+def hook(path: Path, text: str) -> str:
+    path.write_text("#!/bin/sh\nset -eu\n" + text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def bootstrap(recipe: Dict[str, Any], scratch: Path, tree: Path) -> None:
+    """The release's packages, installed; those of the archive, downloaded."""
+    before = hook(
+        scratch / "before",
+        # Small: only the drivers that are listed. It has to be there before the kernel's package makes its initramfs.
+        'mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"\n'
+        'printf "MODULES=list\\nCOMPRESS=gzip\\nRESUME=none\\nFSTYPE=ext4\\n" >"$1/etc/initramfs-tools/conf.d/lab"\n'
+        f'printf "%s\\n" {" ".join(INITRAMFS_MODULES)} >"$1/usr/share/initramfs-tools/modules.d/lab"\n',
+    )
+    after = hook(
+        scratch / "after",
+        'export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"\n'
+        'rm -f "$1"/var/cache/apt/archives/*.deb\n'
+        f"apt-get -qq --yes --no-install-recommends --download-only install {' '.join(recipe['archive'])}\n"
+        f'mkdir -p "$1{ARCHIVE}"\n'
+        f'mv "$1"/var/cache/apt/archives/*.deb "$1{ARCHIVE}"\n'
+        # The kernel as a file too: guests inside are made of it.
+        "kernel=$(dpkg-query --admindir=\"$1/var/lib/dpkg\" --show --showformat '${db:Status-Status} ${Package}\\n' 'linux-image-*'"
+        " | sed -n 's/^installed //p')\n"
+        f'cd "$1{ARCHIVE}" && apt-get -qq -o APT::Sandbox::User=root download $kernel\n',
+    )
+    argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(recipe['packages'])}"]
+    argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
+    argv += ['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"']
+    argv += [f"--essential-hook={before}", f"--customize-hook={after}", recipe["release"], str(tree)]
+    run(argv + recipe["mirrors"])
+
+
+def index_archive(tree: Path) -> None:
+    archive = tree / ARCHIVE.lstrip("/")
+    index = subprocess.run(["apt-ftparchive", "packages", "."], cwd=archive, stdout=subprocess.PIPE, check=True).stdout
+    (archive / "Packages").write_bytes(index)
+    release = subprocess.run(["apt-ftparchive", "release", "."], cwd=archive, stdout=subprocess.PIPE, check=True).stdout
+    (archive / "Release").write_bytes(release)
+
+
+def configure(recipe: Dict[str, Any], tree: Path, made: Path) -> None:
+    for name, text in FILES.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for extra in (tree / "etc/apt/sources.list.d").glob("*"):
+        extra.unlink()
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "virtops.linux lab", "-f", str(made / "ssh_key")])
+    keys = [(made / "ssh_key.pub").read_text().strip(), *recipe["authorized_keys"]]
+    ssh = tree / "root/.ssh"
+    ssh.mkdir(mode=0o700, exist_ok=True)
+    (ssh / "authorized_keys").write_text("".join(f"{key}\n" for key in keys))
+    for unused in (tree / "etc/ssh").glob("ssh_host_*"):
+        if "ed25519" not in unused.name:
+            unused.unlink()
+    shutil.copyfile(tree / "etc/ssh/ssh_host_ed25519_key.pub", made / "ssh_host_key.pub")
+    # A name and an identity of its own come to each machine on its kernel's command line. Not empty: that would mean a first boot.
+    (tree / "etc/machine-id").write_text("0" * 31 + "1\n")
+    (tree / "etc/hostname").unlink(missing_ok=True)
+    run(["chroot", str(tree), "systemctl", "--quiet", "enable", "systemd-networkd", "ssh"])
+    run(["chroot", str(tree), "systemctl", "--quiet", "mask", *MASKED])
+    run(["chroot", str(tree), "systemctl", "--quiet", "disable", "getty@tty1"])
+    # apt inside starts with a list of its one source, and needs no network to renew it.
+    run(["chroot", str(tree), "apt-get", "-qq", "update"])
+
+
+def pack(recipe: Dict[str, Any], scratch: Path, tree: Path, made: Path) -> None:
+    (kernel,) = (tree / "boot").glob("vmlinuz-*")
+    (initramfs,) = (tree / "boot").glob("initrd.img-*")
+    shutil.copyfile(kernel, made / "vmlinuz")
+    shutil.copyfile(initramfs, made / "initrd.img")
+    (made / "cmdline").write_text(CMDLINE + "\n")
+    raw = scratch / "disk.raw"
+    run(["mke2fs", "-q", "-t", "ext4", "-L", "lab", "-m", "0", "-E", "lazy_itable_init=0", "-d", str(tree), str(raw), recipe["size"]])
+    run(["qemu-img", "convert", "-O", "qcow2", "-o", "compat=1.1,lazy_refcounts=on", str(raw), str(made / "disk.qcow2")])
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process has a file of this folder open: a machine that runs from it."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(link).startswith(f"{folder}/"):
+                return True
+        except OSError:  # closed meanwhile
+            continue
+    return False
+
+
+def prune(target: Path, release: str) -> None:
+    """Take away this release's images of other recipes that nobody asked for in a day and no machine runs from."""
+    for old in target.parent.glob(f"{release}-*"):
+        if old != target and time.time() - old.stat().st_mtime > DAY and not in_use(old):
+            shutil.rmtree(old)
+
+
+def make(recipe: Dict[str, Any], target: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as name:
+        scratch = Path(name)
+        tree, made = scratch / "tree", scratch / "made"
+        made.mkdir()
+        bootstrap(recipe, scratch, tree)
+        index_archive(tree)
+        configure(recipe, tree, made)
+        pack(recipe, scratch, tree, made)
+        for path in made.iterdir():
+            path.chmod(0o600 if path.name == "ssh_key" else 0o644)
+        made.chmod(0o755)
+        os.replace(made, target)
+
+
+def build(recipe: Dict[str, Any]) -> bool:
+    """Make the image; False when it was there."""
+    target = Path(recipe["folder"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.parent / ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several machines ask for the same image at the same time: one builds, the others wait
+        if target.is_dir():
+            os.utime(target)
+            return False
+        for left in target.parent.glob(".*-*"):  # by a build that was killed: whoever has the lock is alone
+            shutil.rmtree(left)
+        make(recipe, target)
+        prune(target, recipe["release"])
+    return True
+
+
+if __name__ == "__main__":
+    print("built" if build(json.loads(sys.argv[1])) else "there")
