@@ -4,7 +4,7 @@
 .PHONY: help quickstart quickstart-down test collection clean
 
 PARTS := lint types ansible-lint sanity unit integration molecule
-.PHONY: $(PARTS:%=test-%)
+.PHONY: $(PARTS:%=test-%) test-lab
 
 BUILD := $(CURDIR)/.build
 BIN := $(CURDIR)/.venv/bin
@@ -23,6 +23,7 @@ help:
 	@echo 'make quickstart       make this machine a virtualization host with a guest alive on it (root)'
 	@echo 'make quickstart-down  take all of that away again'
 	@echo 'make test             run all tests: $(PARTS:%=test-%)'
+	@echo 'make test-lab         boot a lab host under emulation and make it a virtualization host with real KVM'
 	@echo 'make collection       build the artifact for ansible-galaxy'
 	@echo 'make clean            remove what make made in this folder'
 
@@ -70,6 +71,9 @@ test-integration: $(TESTS) | $(collection_link)
 
 test-molecule: $(TESTS) | $(collection_link)
 	cd extensions && molecule test --scenario-name default
+
+# A quarter of an hour under emulation; see docs/guides/molecule.md.
+test-lab: $(TESTS) | $(collection_link)
 	cd extensions && MOLECULE_GLOB='molecule/lab/*/molecule.yml' molecule test --all
 
 collection: $(RUN)

@@ -95,7 +95,7 @@ def _missing(name: str, loadable: bool, disabled: bool) -> str:
         return f"{name}: this kernel has no such module; check the name, or install the kernel's extra modules package"
     if disabled:
         return f"{name}: not loaded, and kernel.modules_disabled=1 forbids loading until the next boot"
-    return f"{name}: not built into this kernel, and this kernel loads no modules at all; boot another kernel"
+    return f"{name}: this kernel loads no modules at all, and nothing shows that it has this one built in; where it is missed, boot another kernel"
 
 
 def module_names(text: str) -> Set[str]:

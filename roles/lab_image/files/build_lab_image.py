@@ -50,7 +50,7 @@ INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 
 #: Retpolines and their like only cost under emulation; a fixed clock spares calibration and its watchdog.
 CMDLINE = (
-    "root=/dev/vda rw rootfstype=ext4 fsck.mode=skip net.ifnames=0 quiet"
+    "root=/dev/vda rw rootfstype=ext4 fsck.mode=skip net.ifnames=0"
     " mitigations=off tsc=reliable no_timer_check nowatchdog audit=0 random.trust_cpu=on rcupdate.rcu_expedited=1"
 )
 
