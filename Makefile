@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` shows what there is to type.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart quickstart-down test collection clean
+.PHONY: help quickstart quickstart-down test clean
 
 PARTS := lint types ansible-lint sanity unit integration molecule
 .PHONY: $(PARTS:%=test-%) test-lab
@@ -24,7 +24,6 @@ help:
 	@echo 'make quickstart-down  take all of that away again'
 	@echo 'make test             run all tests: $(PARTS:%=test-%)'
 	@echo 'make test-lab         boot a lab host under emulation and make it a virtualization host with real KVM'
-	@echo 'make collection       build the artifact for ansible-galaxy'
 	@echo 'make clean            remove what make made in this folder'
 
 # The collection under the path where Ansible looks for it.
@@ -75,9 +74,6 @@ test-molecule: $(TESTS) | $(collection_link)
 # A quarter of an hour under emulation; see docs/guides/molecule.md.
 test-lab: $(TESTS) | $(collection_link)
 	cd extensions && MOLECULE_GLOB='molecule/lab/*/molecule.yml' molecule test --all
-
-collection: $(RUN)
-	ansible-galaxy collection build --force
 
 clean:
 	rm -rf .venv .build .ansible .cache *.tar.gz
