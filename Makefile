@@ -23,7 +23,7 @@ help:
 	@echo 'make quickstart       make this machine a virtualization host with a guest alive on it (root)'
 	@echo 'make quickstart-down  take all of that away again'
 	@echo 'make test             run all tests: $(PARTS:%=test-%)'
-	@echo 'make test-lab         boot a lab host under emulation and make it a virtualization host with real KVM'
+	@echo 'make test-lab         of test-molecule, what runs on a lab machine with real KVM; SCENARIOS="virt_host ..." are some of it'
 	@echo 'make clean            remove what make made in this folder'
 
 # The collection under the path where Ansible looks for it.
@@ -68,12 +68,13 @@ test-unit: $(TESTS) | $(collection_link)
 test-integration: $(TESTS) | $(collection_link)
 	pytest -q tests/integration
 
+# On this machine itself, then on a lab machine that is booted once.
 test-molecule: $(TESTS) | $(collection_link)
 	cd extensions && molecule test --scenario-name default
+	$(BIN)/python scripts/lab
 
-# A quarter of an hour under emulation; see docs/guides/molecule.md.
 test-lab: $(TESTS) | $(collection_link)
-	cd extensions && MOLECULE_GLOB='molecule/lab/*/molecule.yml' molecule test --all
+	$(BIN)/python scripts/lab $(SCENARIOS)
 
 clean:
 	rm -rf .venv .build .ansible .cache *.tar.gz
