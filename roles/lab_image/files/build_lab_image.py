@@ -4,28 +4,33 @@
 
 build_lab_image.py RECIPE makes RECIPE["folder"], at once or not at all:
 
-  disk.qcow2           the root file system: ext4 without a partition table, for direct kernel boot
+  disk.qcow2           the root file system: ext4 without a partition table, for direct kernel boot; or, bootable, a disk with
+                       one partition that a BIOS starts by itself, for cloud-init to set up
   vmlinuz initrd.img   its kernel
   cmdline              the kernel's arguments that every machine of this image needs
   ssh_key ssh_key.pub  how to log in as root
   ssh_host_key.pub     what the machine's SSH server proves itself with
 
 RECIPE is JSON: folder, release, mirrors (lines of sources.list), packages (installed), archive (packages that come as
-files, with all they need, so that apt installs them without a network), authorized_keys, size.
+files, with all they need, so that apt installs them without a network), files (path in the image: file here), authorized_keys,
+size, bootable.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import lzma
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List, Tuple
 
 #: The folder inside the image that apt knows as its only source.
 ARCHIVE = "/var/lib/lab/archive"
@@ -48,9 +53,14 @@ MASKED = (
 #: What the kernel needs to find its root file system, and nothing else.
 INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 
+#: Where the partition of a bootable disk begins: before it is room for the boot loader.
+PARTITION = 1 << 20
+
+SECTOR = 512
+
 #: Retpolines and their like only cost under emulation; a fixed clock spares calibration and its watchdog.
 CMDLINE = (
-    "root=/dev/vda rw rootfstype=ext4 fsck.mode=skip net.ifnames=0"
+    "rw rootfstype=ext4 fsck.mode=skip net.ifnames=0"
     " mitigations=off tsc=reliable no_timer_check nowatchdog audit=0 random.trust_cpu=on rcupdate.rcu_expedited=1"
 )
 
@@ -68,7 +78,13 @@ FILES = {
     "etc/ssh/sshd_config.d/lab.conf": (
         "HostKey /etc/ssh/ssh_host_ed25519_key\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\nGSSAPIAuthentication no\n"
     ),
-    "etc/apt/sources.list": f"deb [trusted=yes] file:{ARCHIVE} ./\n",
+}
+
+#: path in a bootable image → text. cloud-init looks for its seed where there is one, and does not ask all clouds of the world.
+BOOTABLE_FILES = {
+    "etc/cloud/cloud.cfg.d/90_lab.cfg": "datasource_list: [NoCloud]\n",
+    # Empty: each machine gets an identity of its own at its first boot.
+    "etc/machine-id": "",
 }
 
 #: Options of dpkg, kept in the image as well: no syncing, and none of the files that nobody reads in a lab.
@@ -118,25 +134,60 @@ def bootstrap(recipe: Dict[str, Any], scratch: Path, tree: Path) -> None:
     argv = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(recipe['packages'])}"]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
     argv += ['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"']
-    argv += [f"--essential-hook={before}", f"--customize-hook={after}", recipe["release"], str(tree)]
+    argv += [f"--essential-hook={before}"]
+    if recipe["archive"]:
+        argv += [f"--customize-hook={after}"]
+    argv += [recipe["release"], str(tree)]
     run(argv + recipe["mirrors"])
 
 
-def index_archive(tree: Path) -> None:
+def members(package: bytes) -> Iterator[Tuple[bytes, bytes]]:
+    """The members of a package, which is an ar archive: each one's header of 60 bytes, and its contents."""
+    position = 8
+    while position < len(package):
+        header = package[position : position + 60]
+        size = int(header[48:58])
+        yield header, package[position + 60 : position + 60 + size]
+        position += 60 + size + size % 2
+
+
+def decompress(path: Path) -> None:
+    """Keep a package's files uncompressed: for an emulated CPU, xz is most of the work of an installation."""
+    package = path.read_bytes()
+    parts = [package[:8]]
+    for header, content in members(package):
+        name = header[:16].rstrip()
+        if name.endswith(b".tar.xz"):
+            name, content = name[:-3], lzma.decompress(content)
+        parts += [name.ljust(16), header[16:48], str(len(content)).encode().ljust(10), header[58:], content, b"\n" * (len(content) % 2)]
+    path.write_bytes(b"".join(parts))
+
+
+def only_archive(tree: Path) -> None:
+    """The archive becomes the one source that apt inside knows."""
     archive = tree / ARCHIVE.lstrip("/")
+    with ThreadPoolExecutor() as pool:  # lzma works outside of Python's lock
+        list(pool.map(decompress, archive.glob("*.deb")))
     index = subprocess.run(["apt-ftparchive", "packages", "."], cwd=archive, stdout=subprocess.PIPE, check=True).stdout
     (archive / "Packages").write_bytes(index)
     release = subprocess.run(["apt-ftparchive", "release", "."], cwd=archive, stdout=subprocess.PIPE, check=True).stdout
     (archive / "Release").write_bytes(release)
+    for extra in (tree / "etc/apt/sources.list.d").glob("*"):
+        extra.unlink()
+    (tree / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{ARCHIVE} ./\n")
+    # apt inside starts with a list of its one source, and needs no network to renew it.
+    run(["chroot", str(tree), "apt-get", "-qq", "update"])
 
 
-def configure(recipe: Dict[str, Any], tree: Path, made: Path) -> None:
-    for name, text in FILES.items():
+def write_files(tree: Path, files: Dict[str, str]) -> None:
+    for name, text in files.items():
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for extra in (tree / "etc/apt/sources.list.d").glob("*"):
-        extra.unlink()
+
+
+def configure(recipe: Dict[str, Any], tree: Path, made: Path) -> None:
+    write_files(tree, FILES)
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "virtops.linux lab", "-f", str(made / "ssh_key")])
     keys = [(made / "ssh_key.pub").read_text().strip(), *recipe["authorized_keys"]]
     ssh = tree / "root/.ssh"
@@ -149,11 +200,34 @@ def configure(recipe: Dict[str, Any], tree: Path, made: Path) -> None:
     # A name and an identity of its own come to each machine on its kernel's command line. Not empty: that would mean a first boot.
     (tree / "etc/machine-id").write_text("0" * 31 + "1\n")
     (tree / "etc/hostname").unlink(missing_ok=True)
+    if recipe["bootable"]:
+        write_files(tree, BOOTABLE_FILES)
+    for name, source in recipe["files"].items():
+        path = tree / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
     run(["chroot", str(tree), "systemctl", "--quiet", "enable", "systemd-networkd", "ssh"])
     run(["chroot", str(tree), "systemctl", "--quiet", "mask", *MASKED])
     run(["chroot", str(tree), "systemctl", "--quiet", "disable", "getty@tty1"])
-    # apt inside starts with a list of its one source, and needs no network to renew it.
-    run(["chroot", str(tree), "apt-get", "-qq", "update"])
+
+
+def boot_loader(scratch: Path, kernel: str, initramfs: str) -> bytes:
+    """What a BIOS starts from the sectors before the partition: GRUB's boot sector, and its core with all that it needs in it."""
+    config, core = scratch / "grub.cfg", scratch / "core.img"
+    config.write_text(f"set root=(hd0,msdos1)\nlinux /boot/{kernel} root=/dev/vda1 console=ttyS0 {CMDLINE}\ninitrd /boot/{initramfs}\nboot\n")
+    modules = ["biosdisk", "part_msdos", "ext2", "linux", "boot"]
+    run(["grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub", "-c", str(config), "-o", str(core), *modules])
+    # Its boot sector reads the core from the sectors right after itself, where nothing else is said.
+    loader = Path("/usr/lib/grub/i386-pc/boot.img").read_bytes() + core.read_bytes()
+    if len(loader) > PARTITION:
+        raise SystemExit(f"the boot loader has {len(loader)} bytes; there is room for {PARTITION}")
+    return loader
+
+
+def partition_table(size: int) -> bytes:
+    """The entry of one active Linux partition from PARTITION to the end, three empty ones, and the signature: the end of sector 0."""
+    entry = struct.pack("<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", PARTITION // SECTOR, (size - PARTITION) // SECTOR)
+    return entry.ljust(64, b"\0") + b"\x55\xaa"
 
 
 def pack(recipe: Dict[str, Any], scratch: Path, tree: Path, made: Path) -> None:
@@ -161,10 +235,18 @@ def pack(recipe: Dict[str, Any], scratch: Path, tree: Path, made: Path) -> None:
     (initramfs,) = (tree / "boot").glob("initrd.img-*")
     shutil.copyfile(kernel, made / "vmlinuz")
     shutil.copyfile(initramfs, made / "initrd.img")
-    (made / "cmdline").write_text(CMDLINE + "\n")
+    (made / "cmdline").write_text(f"root=/dev/{'vda1' if recipe['bootable'] else 'vda'} {CMDLINE}\n")
     raw = scratch / "disk.raw"
-    run(["mke2fs", "-q", "-t", "ext4", "-L", "lab", "-m", "0", "-E", "lazy_itable_init=0", "-d", str(tree), str(raw), recipe["size"]])
-    run(["qemu-img", "convert", "-O", "qcow2", "-o", "compat=1.1,lazy_refcounts=on", str(raw), str(made / "disk.qcow2")])
+    run(["qemu-img", "create", "-q", "-f", "raw", str(raw), recipe["size"]])
+    size, start = raw.stat().st_size, PARTITION if recipe["bootable"] else 0
+    options = f"lazy_itable_init=0,offset={start}"
+    run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "lab", "-m", "0", "-E", options, "-d", str(tree), str(raw), f"{(size - start) // 1024}k"])
+    if recipe["bootable"]:
+        with raw.open("r+b") as disk:
+            disk.write(boot_loader(scratch, kernel.name, initramfs.name))
+            disk.seek(446)
+            disk.write(partition_table(size))
+    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-o", "compat=1.1,lazy_refcounts=on", str(raw), str(made / "disk.qcow2")])
 
 
 def in_use(folder: Path) -> bool:
@@ -191,7 +273,8 @@ def make(recipe: Dict[str, Any], target: Path) -> None:
         tree, made = scratch / "tree", scratch / "made"
         made.mkdir()
         bootstrap(recipe, scratch, tree)
-        index_archive(tree)
+        if recipe["archive"]:
+            only_archive(tree)
         configure(recipe, tree, made)
         pack(recipe, scratch, tree, made)
         for path in made.iterdir():
