@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import socket
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from support import modules
-from support.images import KILLS, MIB, held, info, qemu_img, run_killed, spawned, temporaries
+from support.images import MIB, held, info, qemu_img, temporaries
 from support.modules import apply, check, cycle, option_cycle, refused, settled
 
 MODULE = "qcow2_image"
@@ -451,44 +449,3 @@ def test_what_an_interrupted_run_left_is_cleared(folder, disk):
     cycle(MODULE, {**disk, "state": "absent"})
     for path in others:
         path.unlink()
-
-
-def test_a_run_killed_at_any_moment(folder):
-    rng = random.Random(7)  # noqa: S311  # a seed that can be repeated
-    path = folder / "disk.qcow2"
-    params = {"path": str(path), "size": "96M", "preallocation": "full", "mode": "0640"}
-    started = time.monotonic()
-    assert spawned(MODULE, params).wait(60) == 0
-    whole = time.monotonic() - started
-    path.unlink()
-    outcomes = []
-    while len(outcomes) < KILLS:
-        run_killed(MODULE, params, rng.uniform(0.3, 1.0) * whole)
-        outcomes.append((path.exists(), bool(temporaries(folder))))
-        if path.exists():  # then it is whole
-            assert info(path)["virtual-size"] == 96 * MIB and stat.S_IMODE(path.stat().st_mode) == 0o640
-            qemu_img("check", "-q", "-f", "qcow2", path)
-        apply(MODULE, params)
-        settled(MODULE, params)
-        assert os.listdir(folder) == ["disk.qcow2"]
-        path.unlink()
-    assert (False, True) in outcomes, f"no run was caught while it was making the image: {outcomes}"
-
-
-def wait_until_free(path):
-    """A change in place is let finish by itself: the qemu-img of a killed run ends a moment later."""
-    deadline = time.monotonic() + 10
-    while subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", path], capture_output=True, check=False).returncode == 1:
-        assert time.monotonic() < deadline, "the image stays locked"
-        time.sleep(0.05)
-
-
-def test_a_growth_that_is_killed_leaves_the_old_or_the_new(disk):
-    rng = random.Random(8)  # noqa: S311  # a seed that can be repeated
-    for size in range(10, 90, 10):
-        params = {**disk, "size": f"{size + 10}M"}
-        run_killed(MODULE, params, rng.uniform(0.1, 0.5))
-        wait_until_free(disk["path"])
-        assert info(disk["path"])["virtual-size"] in (size * MIB, (size + 10) * MIB)
-        apply(MODULE, params)
-        qemu_img("check", "-q", "-f", "qcow2", disk["path"])

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 
 import pytest
-from support.images import KILLS, held, info, qemu_img, qemu_io, run_killed, temporaries
+from support.images import held, info, qemu_img, qemu_io, temporaries
 from support.modules import apply, cycle, refused, settled
 
 MODULE = "qcow2_image"
@@ -88,19 +87,3 @@ def test_refusals_of_rebase(folder, stack):
     with held(folder / "new.qcow2"):
         refused(MODULE, {**stack, "backing_file": "new.qcow2", "rebase": "safe"}, "image_in_use", check_mode=True)
     unchanged(folder)
-
-
-def test_flattening_killed_at_any_moment(folder, stack):
-    rng = random.Random(5)  # noqa: S311  # a seed that can be repeated
-    flat = {**stack, "backing_file": "", "rebase": "safe"}
-    whole = (folder / "top.qcow2").read_bytes()
-    outcomes = set()
-    for _turn in range(KILLS):
-        (folder / "top.qcow2").write_bytes(whole)
-        run_killed(MODULE, flat, rng.uniform(0.1, 0.6))
-        qemu_img("compare", "-f", "qcow2", "-F", "raw", folder / "top.qcow2", folder / "seen.img")
-        outcomes.add("backing-filename" in info(stack["path"]))
-        apply(MODULE, flat)
-        unchanged(folder)
-    print(f"{KILLS} rebases killed; after each the guest saw what it saw before")
-    assert True in outcomes

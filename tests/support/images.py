@@ -19,8 +19,6 @@ from support import modules
 
 MIB = 1024**2
 TEMPORARY = re.compile(r"\..*\.[a-z0-9_]{8}\.tmp")
-#: How many runs the tests kill in each of their series. VIRTOPS_KILLS=200 takes some minutes.
-KILLS = int(os.environ.get("VIRTOPS_KILLS", "12"))
 
 
 def qemu_img(*words: object) -> str:
@@ -56,24 +54,18 @@ def held(path: object, *options: str, name: str = "vt-holder") -> Iterator[subpr
 
 
 def spawned(name: str, params: Dict[str, Any]) -> subprocess.Popen:
-    """A run of its own, to be waited for or killed."""
+    """A run of its own, to be waited for or killed, alone or with its process group."""
     run = subprocess.Popen(
         [modules.TARGET_PYTHON, str(modules.RUNNER), name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": modules.python_path()},
+        start_new_session=True,
     )
     run.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}))
     run.stdin.close()
     return run
-
-
-def run_killed(name: str, params: Dict[str, Any], after: float) -> None:
-    """A run that gets SIGKILL after so many seconds, if it is not done before."""
-    with spawned(name, params) as victim:
-        time.sleep(after)
-        victim.kill()
 
 
 class Exchange(BaseHTTPRequestHandler):
