@@ -48,6 +48,7 @@ MASKED = (
     "systemd-networkd-wait-online.service",
     "systemd-pstore.service",
     "systemd-tmpfiles-clean.timer",
+    "user@0.service",
 )
 
 #: What the kernel needs to find its root file system, and nothing else.
@@ -70,6 +71,8 @@ FILES = {
     "etc/systemd/network/80-lab.network": (
         "[Match]\nName=eth* en*\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n\n[DHCPv4]\nClientIdentifier=mac\n"
     ),
+    # udev would try it again and again.
+    "etc/modprobe.d/lab.conf": "blacklist powernow_k8\nblacklist acpi_cpufreq\n",
     "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n",
     "etc/systemd/system.conf.d/lab.conf": "[Manager]\nDefaultTimeoutStartSec=300s\nDefaultTimeoutStopSec=30s\n",
     "etc/systemd/system/serial-getty@.service.d/lab.conf": (
@@ -168,7 +171,9 @@ def only_archive(tree: Path) -> None:
     archive = tree / ARCHIVE.lstrip("/")
     with ThreadPoolExecutor() as pool:  # lzma works outside of Python's lock
         list(pool.map(decompress, archive.glob("*.deb")))
-    index = subprocess.run(["apt-ftparchive", "packages", "."], cwd=archive, stdout=subprocess.PIPE, check=True).stdout
+    # One checksum of each, because apt inside calculates all that it is told.
+    hashes = [word for kind in ("MD5", "SHA1", "SHA512") for word in ("-o", f"APT::FTPArchive::{kind}=false")]
+    index = subprocess.run(["apt-ftparchive", *hashes, "packages", "."], cwd=archive, stdout=subprocess.PIPE, check=True).stdout
     (archive / "Packages").write_bytes(index)
     release = subprocess.run(["apt-ftparchive", "release", "."], cwd=archive, stdout=subprocess.PIPE, check=True).stdout
     (archive / "Release").write_bytes(release)

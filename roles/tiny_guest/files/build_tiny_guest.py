@@ -15,9 +15,10 @@ import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
-from typing import List
+from typing import Dict, List, Tuple
 
 #: Meta packages of small kernels with virtio drivers: Debian's, then Ubuntu's.
 KERNELS = {"x86_64": ("linux-image-cloud-amd64", "linux-image-virtual"), "aarch64": ("linux-image-cloud-arm64", "linux-image-virtual")}
@@ -67,33 +68,49 @@ def packages_of_kernel() -> List[str]:
     raise SystemExit(f"no kernel package among {', '.join(KERNELS[platform.machine()])}: run apt-get update first")
 
 
-def unpack_kernel(folder: Path) -> None:
-    download = folder / "download"
-    download.mkdir()
-    names = packages_of_kernel()
-    subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "-qq", "download", *names], cwd=download, check=True)
-    for package in download.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(folder / "root")], check=True)
+class Kernel:
+    """What is in the packages of a kernel. They are opened, not unpacked: of their thousands of files a guest needs a dozen."""
 
+    def __init__(self, folder: Path) -> None:
+        subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "-qq", "download", *packages_of_kernel()], cwd=folder, check=True)
+        self.folder = folder
+        self.files: Dict[str, Tuple[tarfile.TarFile, tarfile.TarInfo]] = {}
+        for package in sorted(folder.glob("*.deb")):
+            tree = package.with_suffix(".tar")
+            with tree.open("wb") as file:
+                subprocess.run(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=file, check=True)
+            archive = tarfile.open(tree)  # noqa: SIM115 # for as long as it takes
+            self.files.update({Path(member.name).name: (archive, member) for member in archive if member.isfile()})
 
-def drivers(root: Path, version: str) -> List[Path]:
-    """The files of DRIVERS and of all that they need, in the order in which they load."""
-    # The modules name what they need themselves. An index of all of the kernel's modules would take longer than everything else.
-    modules = (root / "usr" if (root / "usr/lib/modules").is_dir() else root) / "lib/modules" / version
-    files = {path.name.split(".ko", 1)[0].replace("-", "_"): path for path in modules.rglob("*.ko*")}
-    found: List[Path] = []
+    def take(self, name: str) -> Path:
+        path = self.folder / name
+        archive, member = self.files[name]
+        content = archive.extractfile(member)
+        assert content is not None  # a regular file has one
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        return path
 
-    def need(name: str) -> None:
-        path = files.get(name.replace("-", "_"))
-        if path is None or path in found:  # None: built into the kernel
-            return
-        for other in output(["modinfo", "-F", "depends", str(path)]).strip().split(","):
-            need(other)
-        found.append(path)
+    def vmlinuz(self) -> Path:
+        return self.take(min(name for name in self.files if name.startswith("vmlinuz-")))
 
-    for driver in DRIVERS:
-        need(driver)
-    return found
+    def drivers(self) -> List[Path]:
+        """The files of DRIVERS and of all that they need, in the order in which they load."""
+        names = {name.split(".ko", 1)[0].replace("-", "_"): name for name in self.files if name.endswith(".ko") or ".ko." in name}
+        found: Dict[str, Path] = {}
+
+        def need(word: str) -> None:
+            driver = word.replace("-", "_")
+            if driver in found or driver not in names:  # not there: built into the kernel
+                return
+            path = self.take(names[driver])
+            for other in output(["modinfo", "-F", "depends", str(path)]).strip().split(","):
+                need(other)
+            found[driver] = path
+
+        for driver in DRIVERS:
+            need(driver)
+        return list(found.values())
 
 
 def plain(path: Path) -> bytes:
@@ -137,12 +154,11 @@ def main() -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tiny_guest.", dir=target.parent) as scratch:
         folder = Path(scratch)
-        unpack_kernel(folder)
-        kernel = next(iter(sorted((folder / "root/boot").glob("vmlinuz-*"))))
+        kernel = Kernel(folder)
         made = folder / "made"
         made.mkdir()
-        (made / "initrd.img").write_bytes(initramfs(folder / "tree", drivers(folder / "root", kernel.name.split("-", 1)[1])))
-        shutil.copyfile(kernel, made / "vmlinuz")
+        (made / "initrd.img").write_bytes(initramfs(folder / "tree", kernel.drivers()))
+        shutil.copyfile(kernel.vmlinuz(), made / "vmlinuz")
         made.chmod(0o755)
         os.replace(made, target)
 
