@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -52,17 +53,18 @@ def test_only_idle_images_of_the_same_release_go(builder, tmp_path):
 
 def test_an_image_appears_whole_or_not_at_all(builder, tmp_path, monkeypatch):
     target = tmp_path / "bookworm-1"
+    recipe = {"folder": str(target), "release": "bookworm", "archive": ["qemu-utils"]}
     (tmp_path / ".bookworm-0.killed").mkdir()
 
     def fails_late(_recipe, _scratch, _tree, made):
         (made / "disk.qcow2").write_text("half")
         raise SystemExit("mke2fs failed")
 
-    for step in ("bootstrap", "index_archive", "configure"):
+    for step in ("bootstrap", "only_archive", "configure"):
         monkeypatch.setattr(builder, step, lambda *_arguments: None)
     monkeypatch.setattr(builder, "pack", fails_late)
     with pytest.raises(SystemExit):
-        builder.build({"folder": str(target), "release": "bookworm"})
+        builder.build(recipe)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
     def packs(_recipe, _scratch, _tree, made):
@@ -70,9 +72,32 @@ def test_an_image_appears_whole_or_not_at_all(builder, tmp_path, monkeypatch):
             (made / name).write_text("whole")
 
     monkeypatch.setattr(builder, "pack", packs)
-    assert builder.build({"folder": str(target), "release": "bookworm"}) is True
+    assert builder.build(recipe) is True
     modes = {path.name: path.stat().st_mode & 0o777 for path in target.iterdir()}
     assert modes == {"disk.qcow2": 0o644, "ssh_key": 0o600} and target.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_package_without_compression_is_the_same_package(builder, tmp_path):
+    tree = tmp_path / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text("Package: vt-odd\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: of odd length\n")
+    (tree / "file").write_text("contents " * 1000)
+    package = tmp_path / "vt-odd.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", tree, package], check=True, stdout=subprocess.DEVNULL)
+
+    def seen():
+        shown = [
+            subprocess.run(["dpkg-deb", option, package], check=True, stdout=subprocess.PIPE).stdout
+            for option in ("--contents", "--field", "--fsys-tarfile")
+        ]
+        return shown, [header[:16].rstrip() for header, _content in builder.members(package.read_bytes())]
+
+    before, compressed = seen()
+    builder.decompress(package)
+    assert (compressed, seen()) == (
+        [b"debian-binary", b"control.tar.xz", b"data.tar.xz"],
+        (before, [b"debian-binary", b"control.tar", b"data.tar"]),
+    )
 
 
 def test_a_failing_tool_is_heard(builder):
