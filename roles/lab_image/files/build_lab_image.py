@@ -288,14 +288,22 @@ def make(recipe: Dict[str, Any], target: Path) -> None:
         os.replace(made, target)
 
 
+def found(target: Path) -> bool:
+    if target.is_dir():
+        os.utime(target)
+        return True
+    return False
+
+
 def build(recipe: Dict[str, Any]) -> bool:
     """Make the image; False when it was there."""
     target = Path(recipe["folder"])
     target.parent.mkdir(parents=True, exist_ok=True)
+    if found(target):  # whatever else is being built
+        return False
     with open(target.parent / ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several machines ask for the same image at the same time: one builds, the others wait
-        if target.is_dir():
-            os.utime(target)
+        if found(target):
             return False
         for left in target.parent.glob(".*-*"):  # by a build that was killed: whoever has the lock is alone
             shutil.rmtree(left)
