@@ -4,7 +4,8 @@
 .PHONY: help quickstart quickstart-down test clean
 
 PARTS := lint types ansible-lint sanity unit integration molecule
-.PHONY: $(PARTS:%=test-%) test-lab
+MATRIX := ansible-core lab-bookworm lab-trixie
+.PHONY: $(PARTS:%=test-%) test-lab test-matrix test-ansible-core
 
 BUILD := $(CURDIR)/.build
 BIN := $(CURDIR)/.venv/bin
@@ -24,6 +25,7 @@ help:
 	@echo 'make quickstart-down  take all of that away again'
 	@echo 'make test             run all tests: $(PARTS:%=test-%)'
 	@echo 'make test-lab         of test-molecule, what runs on a lab machine with real KVM; SCENARIOS="virt_host ..." are some of it'
+	@echo 'make test-matrix      every supported ansible-core (test-ansible-core), and the lab on Debian 12 and 13'
 	@echo 'make clean            remove what make made in this folder'
 
 # The collection under the path where Ansible looks for it.
@@ -35,7 +37,7 @@ $(RUN): requirements.txt scripts/bootstrap
 	@scripts/bootstrap .venv requirements.txt quickstart
 	@touch $@
 
-$(TESTS): requirements-test.txt requirements.txt tests/packages.txt scripts/bootstrap
+$(TESTS): requirements-test.txt requirements-unit.txt requirements.txt tests/packages.txt scripts/bootstrap
 	@scripts/bootstrap .venv requirements-test.txt test tests/packages.txt
 	@touch $@ $(RUN)
 
@@ -52,6 +54,7 @@ test: $(TESTS) | $(collection_link)
 test-lint: $(TESTS)
 	ruff check .
 	ruff format --check .
+	vermin --quiet --no-tips --violations --target=3.8- plugins
 
 test-types: $(TESTS) | $(collection_link)
 	MYPYPATH=$(BUILD) mypy -p ansible_collections.virtops.linux.plugins.module_utils
@@ -75,6 +78,15 @@ test-molecule: $(TESTS) | $(collection_link)
 
 test-lab: $(TESTS) | $(collection_link)
 	$(BIN)/python scripts/lab $(SCENARIOS)
+
+test-matrix: $(TESTS) | $(collection_link)
+	@scripts/run-parts $(MATRIX)
+
+test-ansible-core: $(TESTS) | $(collection_link)
+	$(BIN)/python scripts/matrix $(VERSIONS)
+
+test-lab-%: $(TESTS) | $(collection_link)
+	VIRTOPS_LAB_RELEASE=$* $(BIN)/python scripts/lab $(SCENARIOS)
 
 clean:
 	rm -rf .venv .build .ansible .cache *.tar.gz

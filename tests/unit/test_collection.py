@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 def test_the_action_group_has_every_module():
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
     assert runtime["action_groups"]["all"] == MODULES
+
+
+def test_what_is_said_of_ansible_core_is_what_the_matrix_tests():
+    tested = list(runpy.run_path(str(ROOT / "scripts/matrix"))["MATRIX"])
+    lowest, newest = tested[0], tested[-1]
+    major, minor = newest.split(".")
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
+    assert runtime["requires_ansible"] == f">={lowest},<{major}.{int(minor) + 1}.0"
+    assert f"ansible-core>={tested[1]},<{major}.{int(minor) + 1}\n" in (ROOT / "requirements.txt").read_text()
+    assert f"- Controller: ansible-core {tested[1]} to {newest}.\n" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("module", MODULES)

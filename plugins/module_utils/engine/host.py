@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Optional, Sequence, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
 from .errors import Failure, NotReady
 
@@ -32,6 +32,10 @@ class Result:
     def complaint(self) -> str:
         """The tool's own message, on one line."""
         return " ".join((self.stderr.strip() or self.stdout.strip() or f"exit status {self.rc}").split())
+
+
+def _environment() -> Dict[str, str]:
+    return dict(os.environ, LC_ALL="C", PATH=os.pathsep.join((os.environ.get("PATH", ""), _PATH)))
 
 
 @contextmanager
@@ -83,10 +87,10 @@ class Host:
         check: a non-zero exit is the Failure C(command_failed) with argv, rc and stderr.
         timeout: seconds, after which the command is killed: Failure C(command_timeout).
         """
-        environment = dict(os.environ, LC_ALL="C", PATH=os.pathsep.join((os.environ.get("PATH", ""), _PATH)))
         try:
-            done = subprocess.run(
-                list(argv), input=stdin, timeout=timeout, env=environment, capture_output=True, text=True, errors="replace", check=False
+            # Not AnsibleModule.run_command: the engine runs without a module too, and needs a time limit.
+            done = subprocess.run(  # pylint: disable=ansible-bad-function
+                list(argv), input=stdin, timeout=timeout, env=_environment(), capture_output=True, text=True, errors="replace", check=False
             )
         except FileNotFoundError as error:
             raise NotReady(f"{argv[0]}: not installed on this host", "tool_missing") from error
@@ -98,6 +102,10 @@ class Host:
         if check and result.rc:
             raise Failure(f"{argv[0]}: {result.complaint}", "command_failed", argv=list(argv), rc=result.rc, stderr=result.stderr)
         return result
+
+    def start(self, argv: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+        """Start a command that runs beside us; the caller ends it. streams: stdin, stdout and stderr, as subprocess takes them."""
+        return subprocess.Popen(list(argv), env=_environment(), **streams)  # pylint: disable=ansible-bad-function,consider-using-with
 
     # Reading
 

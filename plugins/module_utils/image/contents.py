@@ -94,7 +94,7 @@ class _Pipe:
 
 def _zstd(host: Host, packed: IO[bytes]) -> Iterator[_Pipe]:
     argv = limited(host, [host.require("zstd", "zstd"), "-dc", "-q", "--long=31"], ("--as=4294967296",), dies=True)
-    with subprocess.Popen(argv, stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with host.start(argv, stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield _Pipe(process)
         finally:

@@ -160,13 +160,13 @@ class RemoveUnit(Action):
     pass
 
 
-def file(name: str, kind: str) -> str:
+def file_of(name: str, kind: str) -> str:
     return f"{BASE}/{name}/{FILES[kind]}"
 
 
 def entering(name: str, types: Tuple[str, ...]) -> Command:
     """The words that run a command in some namespaces of a set."""
-    return ["nsenter", *(f"--{WORDS[kind]}={file(name, kind)}" for kind in types)]
+    return ["nsenter", *(f"--{WORDS[kind]}={file_of(name, kind)}" for kind in types)]
 
 
 def _in_network(action: Any, *words: str) -> Command:
@@ -174,7 +174,7 @@ def _in_network(action: Any, *words: str) -> Command:
 
 
 def _unshare(name: str, types: Tuple[str, ...]) -> Command:
-    return ["unshare", *(f"--{WORDS[kind]}={file(name, kind)}" for kind in types)]
+    return ["unshare", *(f"--{WORDS[kind]}={file_of(name, kind)}" for kind in types)]
 
 
 @singledispatch
@@ -190,7 +190,7 @@ def _make_directory(action: MakeDirectory) -> List[Command]:
 
 @commands.register
 def _create(action: CreateNamespaces) -> List[Command]:
-    files = [file(action.target, kind) for kind in action.types]
+    files = [file_of(action.target, kind) for kind in action.types]
     # unshare can keep a user namespace only from a child that stays outside, which it has only where it makes a mount namespace too.
     transient = ["--mount"] if "user" in action.types and "mount" not in action.types else []
     return [["touch", *files], [*_unshare(action.target, action.types), *transient, "true"]]
@@ -198,7 +198,7 @@ def _create(action: CreateNamespaces) -> List[Command]:
 
 @commands.register
 def _start_init(action: StartInit) -> List[Command]:
-    files = [file(action.target, kind) for kind in action.types]
+    files = [file_of(action.target, kind) for kind in action.types]
     words = [*(entering(action.target, action.joined) if action.joined else []), *_unshare(action.target, action.types)]
     words += ["--fork", "--kill-child", "--mount-proc", *INIT]
     # It starts nothing where it takes the number in its file for a running process: an old one, or another's by now.
@@ -210,7 +210,7 @@ def _start_init(action: StartInit) -> List[Command]:
 @commands.register
 def _name_network(action: NameNetwork) -> List[Command]:
     path = f"{NETNS}/{action.target}"
-    return [["mkdir", "-p", NETNS], ["touch", path], ["mount", "--bind", file(action.target, "network"), path]]
+    return [["mkdir", "-p", NETNS], ["touch", path], ["mount", "--bind", file_of(action.target, "network"), path]]
 
 
 @commands.register
@@ -225,13 +225,13 @@ def _set_loopback(action: SetLoopback) -> List[Command]:
 
 @commands.register
 def _add_veth(action: AddVeth) -> List[Command]:
-    namespace = file(action.target, "network")
+    namespace = file_of(action.target, "network")
     return [["ip", "link", "add", "name", action.peer, "type", "veth", "peer", "name", action.interface, "netns", namespace]]
 
 
 @commands.register
 def _move_link(action: MoveLink) -> List[Command]:
-    return [["ip", "link", "set", "dev", action.link, "netns", file(action.target, "network"), "name", action.interface]]
+    return [["ip", "link", "set", "dev", action.link, "netns", file_of(action.target, "network"), "name", action.interface]]
 
 
 @commands.register
@@ -273,7 +273,7 @@ def _remove_interface(action: RemoveInterface) -> List[Command]:
 
 @commands.register
 def _remove(action: RemoveNamespaces) -> List[Command]:
-    return [["umount", file(action.target, kind)] for kind in action.types]
+    return [["umount", file_of(action.target, kind)] for kind in action.types]
 
 
 @commands.register

@@ -57,7 +57,7 @@ def _hint(host: Host, action: Any, stderr: str) -> str:
 def _start_init(action: do.StartInit, host: Host) -> None:
     for words in do.commands(action):
         host.run(words)
-    path = host.path(do.file(action.target, "pid"))
+    path = host.path(do.file_of(action.target, "pid"))
     device = os.stat("/proc/self/ns/pid").st_dev
     _wait(lambda: os.stat(path).st_dev == device, f"{action.target}: the init of its pid namespace did not start")
 
@@ -73,10 +73,10 @@ def _wait(done: Callable[[], bool], complaint: str) -> None:
 @_do.register
 def _write_mapping(action: do.WriteMapping, host: Host) -> None:
     """The kernel takes a mapping from outside only, by way of a process in the namespace: one is put there for that moment."""
-    path = do.file(action.target, "user")
+    path = do.file_of(action.target, "user")
     text = "".join(f"{inside} {outside} {size}\n" for inside, outside, size in action.mapping)
     words = [*do.entering(action.target, ("user",)), "--preserve-credentials", "sleep", "60"]
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with host.start(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wanted = identity(host.path(path))
             _wait(lambda: identity(f"/proc/{process.pid}/ns/user") == wanted, f"{action.target}: its user namespace cannot be entered")

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.host import Host
-from .actions import BASE, NETNS, entering, file
+from .actions import BASE, NETNS, entering, file_of
 from .model import FILES, Desired, Interface, Link, Mapped, Observed, Process
 from .unit import DIRECTORY, TARGET, declared, unit_name, unit_path
 
@@ -23,8 +23,8 @@ def read(host: Host, desired: Desired) -> Observed:
     name = desired.name
     mounts = mount_points(host.read("/proc/self/mountinfo") or "")
     namespaces = {path for path, fs_type in mounts.items() if fs_type == "nsfs"}
-    types = tuple(kind for kind in FILES if file(name, kind) in namespaces)
-    identities = {kind: found for kind in types for found in [identity(host.path(file(name, kind)))] if found}
+    types = tuple(kind for kind in FILES if file_of(name, kind) in namespaces)
+    identities = {kind: found for kind in types for found in [identity(host.path(file_of(name, kind)))] if found}
     processes, init = _processes(host, identities)
     host_links = _json(host.run([ip, "-j", "-d", "link", "show"]).stdout)
     interfaces, loopback = _inside(host, name, host_links) if "network" in types else ((), False)
