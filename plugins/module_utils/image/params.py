@@ -91,7 +91,7 @@ def _size(text: Optional[str]) -> Optional[int]:
     size = optional_size(text, "size")
     if size == 0:
         raise Failure("size: 0 is no size for a disk; write for example 20G", "invalid_size")
-    return None if size is None else -(-size // SECTOR) * SECTOR
+    return None if size is None else (size + SECTOR - 1) // SECTOR * SECTOR
 
 
 def _cluster_size(text: Optional[str]) -> Optional[int]:
