@@ -18,6 +18,10 @@ from .uri import is_local
 _CODES = {
     "VIR_ERR_NO_DOMAIN": "domain_not_found",
     "VIR_ERR_NO_NETWORK": "network_not_found",
+    "VIR_ERR_NO_STORAGE_POOL": "pool_not_found",
+    "VIR_ERR_NO_STORAGE_VOL": "volume_not_found",
+    "VIR_ERR_NO_SECRET": "secret_not_found",
+    "VIR_ERR_NO_NWFILTER": "nwfilter_not_found",
     "VIR_ERR_NO_CONNECT": "libvirt_unreachable",
     "VIR_ERR_RPC": "libvirt_unreachable",
     "VIR_ERR_AUTH_DENIED": "permission_denied",
@@ -63,7 +67,7 @@ class Connection:
         try:
             return find()
         except self.api.libvirtError as error:
-            if error.get_error_code() in (self.api.VIR_ERR_NO_DOMAIN, self.api.VIR_ERR_NO_NETWORK):
+            if error.get_error_code() in [getattr(self.api, name) for name, code in _CODES.items() if code.endswith("_not_found")]:
                 return None
             raise self.failure(error, sentence) from error
 

@@ -6,8 +6,9 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network import plan as p
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.model import SPEC, Observed, from_params
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.model import SPEC, from_params
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.rules import RULES
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.objects.model import Observed
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmlmerge import canonical
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse, render
 from support.hosts import converged

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every object of libvirt that has a definition has in common: networks, pools, filters. What differs comes in as a Kind."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+
+from ...engine.errors import Failure
+from ..uri import URI_SPEC
+from ..xmlmerge import Rules, canonical, claim, overlay
+from ..xmltree import Node, object_name, parse, render
+
+#: How a request that libvirt did not keep whole is remembered in an object's metadata.
+NAMESPACE = "https://virtops.org/linux/1"
+RECORD = f"{{{NAMESPACE}}}request"
+
+
+def _anything_goes(name: str, definition: Node) -> None:
+    """No refusals of our own."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of object.
+
+    noun: what actions and sentences call it. root: the outermost element of its XML.
+    shared: the lists (by path) that libvirt itself adds to. remembers: whether its XML has metadata, where a request is remembered.
+    needs: the options that make one, for the sentence that says so.
+    possible: name, definition; refuses what libvirt would.
+    unseen: paths below the root that are a state and no definition, such as a pool's capacity.
+    """
+
+    noun: str
+    root: str
+    rules: Rules = field(repr=False)
+    needs: str
+    shared: Callable[[str], bool] = lambda path: False
+    remembers: bool = False
+    possible: Callable[[str, Node], None] = _anything_goes
+    unseen: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Desired:
+    """wish: what the definition must contain; says nothing where only the state is asked for. restart: whether it may be restarted."""
+
+    name: str
+    state: str
+    wish: Node
+    autostart: Optional[bool] = None
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class Observed:
+    """inactive: the definition, None where there is no such object. active: the running one, None where it is not running.
+
+    persistent: whether it is still there after it stops. uuid_holder: who else has the UUID that the wish names.
+    record: what the last define of a request that libvirt did not keep whole left behind: digests of the request and of its outcome.
+    """
+
+    inactive: Optional[Node] = None
+    active: Optional[Node] = None
+    autostart: bool = False
+    persistent: bool = True
+    uuid_holder: Optional[str] = None
+    record: Tuple[str, ...] = ()
+
+
+#: The options that these modules share.
+COMMON: Dict[str, Any] = {
+    "uri": URI_SPEC,
+    "name": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "active", "inactive", "absent"], "default": "active"},
+    "autostart": {"type": "bool"},
+    "xml": {"type": "str"},
+    "restart": {"type": "str", "choices": ["never", "if_required"], "default": "never"},
+}
+
+
+def name_and_wish(params: Mapping[str, Any], kind: Kind, options: Node) -> Tuple[str, Node]:
+    """Which object the task speaks of, and what its definition must contain: the xml, with the options on top.
+
+    options: what the options alone wish for, not yet in canonical form.
+    """
+    base = canonical(parse(params["xml"], "xml", kind.root), kind.rules) if params["xml"] is not None else Node(kind.root)
+    in_xml = name_in(base)
+    name = object_name(params["name"] if params["name"] is not None else in_xml, kind.noun)
+    if in_xml and in_xml != name:
+        raise Failure(f"name: the task says {name!r} and its xml says {in_xml!r}; leave one of them out", "invalid_xml")
+    base = without_record(base.without("name", "@name", *kind.unseen))
+    return name, overlay(claim(base, kind.rules, kind.shared), canonical(options, kind.rules), kind.rules)
+
+
+def name_in(definition: Node) -> str:
+    """Networks and pools have their name in an element, filters in an attribute."""
+    return (definition.get("name") or definition.get("@name") or "").strip()
+
+
+def digest(node: Node) -> str:
+    """A short name of a request or of a definition, to recognise it again."""
+    marks = sorted(node.owned), sorted(node.absent)
+    return hashlib.sha256(f"{render(node)}{marks}".encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def without_record(tree: Node) -> Node:
+    metadata = tree.find("metadata")
+    if metadata is None or not metadata.all(RECORD):
+        return tree
+    rest = metadata.without(RECORD)
+    children = [rest if child is metadata else child for child in tree.children]
+    return replace(tree, children=tuple(child for child in children if child is not rest or rest.children))
+
+
+def split_record(tree: Node) -> Tuple[Node, Tuple[str, ...]]:
+    """The tree without our record, and the record."""
+    metadata = tree.find("metadata")
+    found = next(iter(metadata.all(RECORD)), None) if metadata else None
+    if found is None:
+        return tree, ()
+    return without_record(tree), (found.attributes.get("digest", ""), found.attributes.get("outcome", ""))
+
+
+def with_record(tree: Node, record: Tuple[str, str]) -> Node:
+    """The definition with the record in it."""
+    note = Node(RECORD, {"digest": record[0], "outcome": record[1]})
+    metadata = tree.find("metadata")
+    if metadata is None:
+        return tree.with_children(Node("metadata", children=(note,)))
+    whole = metadata.without(RECORD).with_children(note)
+    return replace(tree, children=tuple(whole if child is metadata else child for child in tree.children))
