@@ -96,8 +96,8 @@ def name_and_wish(params: Mapping[str, Any], kind: Kind, options: Node) -> Tuple
 
 
 def name_in(definition: Node) -> str:
-    """Networks and pools have their name in an element, filters in an attribute."""
-    return (definition.get("name") or definition.get("@name") or "").strip()
+    """Networks and pools have their name in an element, filters in an attribute; a pool without one is called as its source."""
+    return (definition.get("name") or definition.get("@name") or definition.get("source/name") or "").strip()
 
 
 def digest(node: Node) -> str:

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Pools: as every object of libvirt, and besides, what they stand on is built and deleted where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Optional
+
+from ...engine.errors import Failure, NotReady
+from ...engine.plan import HIDDEN, Action, Plan
+from ..objects import plan as objects
+from ..objects.plan import Define, Start, Undefine
+from .model import FORMATTED, POOL, Desired, Observed
+
+
+@dataclass(frozen=True)
+class Build(objects.Step):
+    """Make what the pool stands on. format: also write to its source device, refusing (missing) or not (overwrite) to lose what is there.
+
+    undo: whether the pool was defined only for this, and goes again where building fails.
+    """
+
+    format: Optional[str] = None
+    undo: bool = field(default=False, metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class Delete(objects.Step):
+    """Remove what the pool stood on."""
+
+
+def field_of(observed: Observed, desired: Desired, path: str) -> str:
+    """A field of the definition that the pool will have."""
+    return desired.wish.get(path) or (observed.inactive.get(path) if observed.inactive else None) or ""
+
+
+def _lacks(observed: Observed, desired: Desired) -> bool:
+    """Whether something is missing that building makes. Where that cannot be told, a new pool lacks it, an old one does not."""
+    if observed.active is not None:
+        return False
+    known = [part for part in (observed.directory, observed.content) if part is not None]
+    return not all(known) if known else observed.inactive is None
+
+
+def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
+    if desired.state == "absent":
+        return _absent(observed, desired)
+    base = objects.plan(observed, desired, POOL)
+    build = _build(observed, desired)
+    if build is None and observed.directory is False and any(isinstance(action, Start) for action in base.actions):
+        path = field_of(observed, desired, "target/path")
+        raise NotReady(f"pool {desired.name}: there is no directory {path}; make it first, or set build: missing", "directory_missing")
+    if build is None:
+        return base
+    place = next((index for index, action in enumerate(base.actions) if not isinstance(action, Define)), len(base.actions))
+    after = replace(base.after, directory=True if observed.directory is not None else None, content=True if observed.content is not None else None)
+    return replace(base, actions=(*base.actions[:place], build, *base.actions[place:]), after=after)
+
+
+def _build(observed: Observed, desired: Desired) -> Optional[Build]:
+    new = observed.inactive is None
+    if desired.build == "never" or observed.active is not None:
+        return None
+    writes = field_of(observed, desired, "@type") in FORMATTED
+    if new and desired.build == "overwrite":
+        return Build(desired.name, POOL, "overwrite" if writes else None, undo=True)
+    if not _lacks(observed, desired):
+        return None
+    return Build(desired.name, POOL, "missing" if writes and not observed.content else None, undo=new)
+
+
+def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
+    base = objects.plan(observed, desired, POOL)
+    if not desired.delete or observed.inactive is None:
+        return replace(base, after=replace(base.after, sizes=()))
+    name = desired.name
+    if observed.contents:
+        some = ", ".join(observed.contents[:5]) + (", ..." if len(observed.contents) > 5 else "")
+        raise Failure(f"pool {name}: still holds {some}; delete these volumes first, or leave delete out to keep all of it", "pool_not_empty")
+    if not observed.persistent:
+        raise Failure(f"pool {name}: goes when it stops, for it is not persistent; make it so first, or leave delete out", "invalid_state_change")
+    actions: List[Action] = []
+    for action in base.actions:
+        if isinstance(action, Undefine) and observed.directory is not False:
+            actions.append(Delete(name, POOL))
+        actions.append(action)
+    return Plan(tuple(actions), replace(base.after, directory=None, content=None, sizes=()))
+
+
+def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
+    shown = objects.view(observed, desired, POOL)
+    if desired.build != "never" and desired.state != "absent":
+        shown["built"] = not _lacks(observed, desired)
+    return shown
+
+
+def facts(observed: Observed) -> Dict[str, Any]:
+    if observed.inactive is None:
+        return {}
+    found: Dict[str, Any] = {"uuid": observed.inactive.get("uuid"), "type": observed.inactive.get("@type")}
+    found["path"] = observed.inactive.get("target/path")
+    found.update(zip(("capacity", "allocation", "available"), observed.sizes))
+    return found
+
+
+def nothing(desired: Desired) -> Observed:
+    return Observed()
