@@ -68,7 +68,7 @@ def _differences(observed: Optional[Node], wish: Node, rules: Rules, path: str, 
         if not rules.same(f"{path}@{name}", observed.attributes.get(name), value):
             yield f"{label}@{name}"
     for name in observed.attributes:
-        if "@" + name in wish.owned and name not in wish.attributes:
+        if _owns(wish, name) and name not in wish.attributes:
             yield f"{label}@{name}"
     if wish.text and not rules.same(path, observed.text, wish.text):
         yield label
@@ -88,7 +88,7 @@ def merge(observed: Optional[Node], wish: Node, rules: Rules, path: str = "") ->
     if rules.opaque(path):
         return unmarked(wish)
     observed = rules.prune(path, observed, wish)
-    attributes = {name: value for name, value in observed.attributes.items() if "@" + name not in wish.owned or name in wish.attributes}
+    attributes = {name: value for name, value in observed.attributes.items() if not _owns(wish, name) or name in wish.attributes}
     for name, value in wish.attributes.items():
         field = f"{path}@{name}"
         if not rules.same(field, attributes.get(name), value):
@@ -139,7 +139,7 @@ def project(observed: Optional[Node], wish: Node, rules: Rules, path: str = "") 
         elif old is not None:
             attributes[name] = old
     for name, old in observed.attributes.items():
-        if "@" + name in wish.owned and name not in wish.attributes:
+        if _owns(wish, name) and name not in wish.attributes:
             attributes[name] = old
     text = ""
     if wish.text:
@@ -163,7 +163,7 @@ def overlay(base: Node, top: Node, rules: Rules, path: str = "") -> Node:
         overlay(old, wished[id(old)], rules, _below(path, old.tag)) if id(old) in wished else old for old in base.children if id(old) not in gone
     )
     new_ones = tuple(new for old, new in pairs if old is None)
-    kept = {name: value for name, value in base.attributes.items() if "@" + name not in top.owned}
+    kept = {name: value for name, value in base.attributes.items() if not _owns(top, name)}
     return replace(
         base,
         attributes={**kept, **top.attributes},
@@ -253,6 +253,11 @@ def _best_fit(wishes: List[Member], left: List[Member], fits: Fits) -> Dict[int,
     for place in range(len(wishes)):
         settle(place, set())
     return {place: left[spot] for spot, place in holder.items()}
+
+
+def _owns(wish: Node, name: str) -> bool:
+    """Whether an attribute goes that the wish does not say."""
+    return "@" + name in wish.owned or "@*" in wish.owned
 
 
 def _below(path: str, tag: str) -> str:

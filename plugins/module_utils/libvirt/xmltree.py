@@ -36,7 +36,7 @@ class Node:
     tail: text behind the element, kept only where it is more than white space.
 
     Marks of a wish:
-    owned: child tags (and @attributes) of which no others than the wished ones may stay.
+    owned: child tags (and @attributes, @* for all) of which no others than the wished ones may stay.
     absent: children that must not be there, as (tag, key).
     initial: what a new element has besides the wish; an existing one keeps what it has.
     """

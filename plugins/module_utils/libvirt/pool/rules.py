@@ -28,7 +28,8 @@ WITHOUT_TARGET_PATH = ("logical", "zfs", "rbd", "sheepdog", "gluster", "iscsi-di
 #: Of these libvirt prints no target at all.
 _WITHOUT_TARGET = ("zfs", "rbd", "sheepdog", "gluster", "iscsi-direct")
 #: What libvirt writes where a definition says nothing.
-_UNSAID = {"target/permissions/owner": "-1", "target/permissions/group": "-1", "source/host@port": "0"}
+_UNSAID = {"source/host@port": "0"}
+_NOBODY = ("-1", str(2**32 - 1))
 
 
 def sanitized(path: str) -> str:
@@ -52,8 +53,10 @@ def _spell(path: str, node: Node) -> Node:
     if path == "target/permissions/mode":
         digits = node.text.strip()
         return replace(node, text=f"{int(digits, 8):04o}" if re.fullmatch("[0-7]+", digits) else digits)
+    if path == "target/permissions":
+        return _permissions(node)
     if path in ("target/permissions/owner", "target/permissions/group"):
-        return replace(node, text="-1" if node.text.strip() == str(2**32 - 1) else number(node.text.strip()))
+        return replace(node, text=number(node.text.strip()))
     if path == "source/device":
         return node.without("freeExtent")
     if path == "source/adapter":
@@ -87,6 +90,12 @@ def _sanitized_dir(node: Node) -> Node:
     return node.with_attributes(path=sanitized(node.attributes["path"])) if "path" in node.attributes else node
 
 
+def _permissions(node: Node) -> Node:
+    """An owner or a group of -1 is none, and libvirt does not print it."""
+    gone = {child.tag for child in node.children if child.tag in ("owner", "group") and child.text.strip() in _NOBODY}
+    return replace(node.without(*gone), owned=node.owned | gone)
+
+
 def _adapter(node: Node) -> Node:
     """Source: virStorageAdapterParseXML. A bare name is a SCSI host, and the old names lack its prefix."""
     kind = node.attributes.get("type", "scsi_host")
@@ -104,8 +113,6 @@ def _same(field: str, observed: Optional[str], desired: str) -> bool:
 
 
 def _implied(path: str, node: Node) -> bool:
-    if path in _UNSAID:
-        return node.text == _UNSAID[path]
     if path in ("source", "target", "target/permissions", "features"):
         return not node.attributes and all(_implied(f"{path}/{child.tag}", child) for child in node.children)
     return path == "target/permissions/label" and not node.text
