@@ -51,7 +51,7 @@ options:
         type: str
         required: true
       parameters:
-        description: Values of its variables, for example V({"IP":"203.0.113.7"}).
+        description: Values of its variables, or lists of them, for example C(IP) with V(203.0.113.7).
         type: dict
   rules:
     description: The filter's rules, all of them in this order. An empty list takes them away.

@@ -95,8 +95,10 @@ def _pairs(values: Optional[Mapping[str, Any]], what: str) -> Dict[str, str]:
 
 
 def _filterref(entry: Mapping[str, Any]) -> Node:
-    parameters = _pairs(entry["parameters"], "filterrefs.parameters")
-    children = [element("parameter", name=name, value=value) for name, value in parameters.items()]
+    children = []
+    for name, given in (entry["parameters"] or {}).items():
+        for value in given if isinstance(given, list) else [given]:
+            children += [element("parameter", name=key, value=text) for key, text in _pairs({name: value}, "filterrefs.parameters").items()]
     reference = element("filterref", *children, filter=plain_text(entry["filter"], "filterrefs.filter"))
     return replace(reference, owned=frozenset({"parameter"}))
 
