@@ -5,7 +5,7 @@
 
 PARTS := lint types ansible-lint sanity unit integration molecule
 MATRIX := ansible-core lab-bookworm lab-trixie
-.PHONY: $(PARTS:%=test-%) test-lab test-matrix test-ansible-core
+.PHONY: $(PARTS:%=test-%) test-lab test-matrix test-ansible-core bench-corpus
 
 BUILD := $(CURDIR)/.build
 BIN := $(CURDIR)/.venv/bin
@@ -26,6 +26,7 @@ help:
 	@echo 'make test             run all tests: $(PARTS:%=test-%)'
 	@echo 'make test-lab         of test-molecule, what runs on a lab machine with real KVM; SCENARIOS="virt_host ..." are some of it'
 	@echo 'make test-matrix      every supported ansible-core (test-ansible-core), and the lab on Debian 12 and 13'
+	@echo 'make bench-corpus     all of libvirt'"'"'s own test data through the modules (root); KINDS="pools secrets" for some'
 	@echo 'make clean            remove what make made in this folder'
 
 # The collection under the path where Ansible looks for it.
@@ -87,6 +88,10 @@ test-ansible-core: $(TESTS) | $(collection_link)
 
 test-lab-%: $(TESTS) | $(collection_link)
 	VIRTOPS_LAB_RELEASE=$* $(BIN)/python scripts/lab $(SCENARIOS)
+
+# networks, pools, volumes, secrets and nwfilters take two minutes, domains half an hour.
+bench-corpus: $(TESTS) | $(collection_link)
+	$(BIN)/python tests/benchmarks/corpus/run.py $(KINDS)
 
 clean:
 	rm -rf .venv .build .ansible .cache *.tar.gz

@@ -67,7 +67,7 @@ options:
       - When the value of a secret that is there is set.
       - V(if_different) compares them. The value of a O(private) secret cannot be seen, so that is set when the secret is made and never after,
         with a warning that says so.
-      - V(always) sets it in every run, which is therefore always a change.
+      - V(always) compares them too, and sets the value of a private secret in every run, which is therefore always a change.
       - V(on_create) sets it only where there is none yet.
     type: str
     choices: [if_different, always, on_create]
@@ -125,7 +125,7 @@ resource:
       description: Whether its value cannot be asked for.
       type: bool
     content:
-      description: With O(value), how the value compares, as V(as wished), V(another), V(none) or, for a private one, V(unknown).
+      description: With O(value), how the value compares, as V(as wished), V(another), V(none) or V(unknown), for a private one.
       type: str
   sample:
     secret: ceph client.libvirt

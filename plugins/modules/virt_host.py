@@ -9,7 +9,8 @@ module: virt_host
 short_description: Converge a whole virtualization host in one task
 version_added: 0.1.0
 description:
-  - Takes lists of kernel modules, cgroups, bridges, disk images, libvirt networks and guests, and converges them in one process on the host.
+  - Takes lists of kernel modules, cgroups, bridges, disk images, and libvirt's secrets, pools, volumes, networks, filters and guests,
+    and converges them in one process on the host.
     A hundred guests cost one round trip.
   - Each item has the options of the module that manages one such object. All items are checked before the first one is touched,
     and all mistakes are told at once.
@@ -19,7 +20,7 @@ author:
   - virtops.linux contributors (@virtops)
 options:
   uri:
-    description: The libvirt connection of O(networks) and O(guests) that have no C(uri) of their own.
+    description: The libvirt connection of all libvirt objects here that have no C(uri) of their own.
     type: str
     default: qemu:///system
   modules:
@@ -62,8 +63,28 @@ options:
     type: list
     elements: dict
     default: []
+  secrets:
+    description: Secrets of libvirt, each with the options of M(virtops.linux.libvirt_secret).
+    type: list
+    elements: dict
+    default: []
+  pools:
+    description: Storage pools of libvirt, each with the options of M(virtops.linux.libvirt_pool).
+    type: list
+    elements: dict
+    default: []
+  volumes:
+    description: Volumes in these pools, each with the options of M(virtops.linux.libvirt_volume).
+    type: list
+    elements: dict
+    default: []
   networks:
     description: Libvirt networks, each with the options of M(virtops.linux.libvirt_network).
+    type: list
+    elements: dict
+    default: []
+  nwfilters:
+    description: Network filters of libvirt, each with the options of M(virtops.linux.libvirt_nwfilter).
     type: list
     elements: dict
     default: []
@@ -142,6 +163,10 @@ from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.resour
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import accelerated
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.resource import RESOURCE as NETWORK
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter.resource import RESOURCE as NWFILTER
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool.resource import RESOURCE as POOL
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.secret.resource import RESOURCE as SECRET
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.volume.resource import RESOURCE as VOLUME
 from ansible_collections.virtops.linux.plugins.module_utils.namespace.resource import RESOURCE as NAMESPACE
 from ansible_collections.virtops.linux.plugins.module_utils.overlay.resource import RESOURCE as OVERLAY
 from ansible_collections.virtops.linux.plugins.module_utils.seed.resource import RESOURCE as SEED
@@ -155,7 +180,11 @@ SECTIONS = (
     Section("namespaces", NAMESPACE),
     Section("images", IMAGE),
     Section("seeds", SEED),
+    Section("secrets", SECRET, inherits=("uri",)),
+    Section("pools", POOL, inherits=("uri",)),
+    Section("volumes", VOLUME, inherits=("uri",)),
     Section("networks", NETWORK, inherits=("uri",)),
+    Section("nwfilters", NWFILTER, inherits=("uri",)),
     Section("guests", domain_resource(accelerated), inherits=("uri",)),
 )
 

@@ -43,6 +43,7 @@ def _set_value(action: plan.SetSecretValue, connection: Connection) -> None:
     found = _require(connection, action.secret)
     with connection.explained(f"secret {action.target}: its value cannot be set"):
         found.setValue(action.secret.value)
+    action.secret.written.append(True)
 
 
 @_do.register

@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from ...engine.errors import Failure
 from ...engine.plan import HIDDEN
@@ -52,7 +52,10 @@ class Usage:
 
 @dataclass(frozen=True)
 class Desired:
-    """None leaves alone. update: if_different, always or on_create."""
+    """None leaves alone. update: if_different, always or on_create.
+
+    written: not empty once this very run has set the value, which is all that can be known of a private one.
+    """
 
     state: str
     uuid: Optional[str] = None
@@ -62,6 +65,7 @@ class Desired:
     private: Optional[bool] = None
     value: Optional[bytes] = field(default=None, metadata=HIDDEN, repr=False)
     update: str = "if_different"
+    written: List[bool] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -74,7 +78,7 @@ SAME, OTHER, NONE, UNKNOWN = "as wished", "another", "none", "unknown"
 
 @dataclass(frozen=True)
 class Secret:
-    """One that is there. value: SAME, OTHER, NONE, or UNKNOWN where it is private."""
+    """One that is there. value: SAME, OTHER, NONE, or UNKNOWN where it is private and not of this run."""
 
     uuid: Optional[str]
     usage: Optional[Usage] = None

@@ -53,8 +53,6 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
         actions.append(SetSecretValue(desired.label, desired))
         now = replace(now or wanted, value=SAME)
     now = _define(actions, now, replace(wanted, value=now.value), desired)
-    if now.private and now.value == SAME:
-        now = replace(now, value=UNKNOWN)
     return Plan(tuple(actions), Observed(now), warnings=warnings)
 
 
@@ -92,13 +90,13 @@ def _sets_value(old: Optional[Secret], wanted: Secret, desired: Desired) -> Tupl
         return False, ()
     if old is None or old.value == NONE:
         return True, ()
-    if desired.update == "always":
-        return True, ()
     if desired.update == "on_create":
         return False, ()
-    if old.value == UNKNOWN:
-        return False, (f"secret {desired.label}: is private, so whether it has this value cannot be seen; set update_value: always to set it again",)
-    return old.value == OTHER, ()
+    if old.value != UNKNOWN:
+        return old.value == OTHER, ()
+    if desired.update == "always":
+        return True, ()
+    return False, (f"secret {desired.label}: is private, so whether it has this value cannot be seen; set update_value: always to set it again",)
 
 
 def _definition(secret: Secret) -> Node:

@@ -44,7 +44,7 @@ def read(connection: Connection, desired: Desired) -> Observed:
 
 def _compared(connection: Connection, found: Any, secret: Secret, desired: Desired) -> str:
     if secret.private:
-        return UNKNOWN
+        return SAME if desired.written else UNKNOWN
     if desired.value is None:
         return NONE
     value = connection.lookup(lambda: found.value(0), f"secret {desired.label}: its value cannot be read")

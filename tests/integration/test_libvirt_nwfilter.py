@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from support.virsh import try_virsh, virsh
+
+MODULE = "libvirt_nwfilter"
+NAME = "vt-filter"
+GUEST = "vt-filter-guest"
+RULES = [
+    {
+        "action": "accept",
+        "direction": "in",
+        "protocol": "tcp",
+        "match": {"srcipaddr": "198.51.100.0", "srcipmask": "255.255.255.0", "dstportstart": 443},
+    },
+    {"action": "accept", "direction": "out"},
+    {"action": "drop", "direction": "in", "priority": 1000, "statematch": False},
+]
+
+
+def remove() -> None:
+    try_virsh("undefine", GUEST)
+    try_virsh("nwfilter-undefine", f"{NAME}-outer")
+    try_virsh("nwfilter-undefine", NAME)
+
+
+@pytest.fixture(autouse=True)
+def clean(libvirtd):
+    remove()
+    yield
+    remove()
+
+
+def steps(result: dict[str, Any]) -> list[str]:
+    return [step["action"] for step in result["actions"]]
+
+
+def test_the_life_of_a_filter():
+    made = cycle(
+        MODULE, {"name": NAME, "rules": RULES, "filterrefs": [{"filter": "clean-traffic", "parameters": {"IP": ["203.0.113.7", "203.0.113.8"]}}]}
+    )
+    assert steps(made) == ["define_nwfilter"]
+    xml = virsh("nwfilter-dumpxml", NAME)
+    assert "srcipmask='24' dstportstart='443'" in xml and xml.count("<parameter") == 2 and "statematch='false'" in xml
+    settled(MODULE, {"xml": xml})
+    other = cycle(MODULE, {"name": NAME, "rules": [RULES[1], {**RULES[0], "match": {"dstportstart": 22}}]})  # nothing of the old first rule stays
+    assert other["resource"]["uuid"] == made["resource"]["uuid"] and "198.51.100.0" not in virsh("nwfilter-dumpxml", NAME)
+    assert steps(cycle(MODULE, {"name": NAME, "state": "absent"})) == ["undefine_nwfilter"]
+
+
+#: option → two values
+OPTIONS: dict[str, tuple[Any, Any]] = {
+    "chain": ("ipv4-vt", "arp"),
+    "priority": (-300, 77),
+    "rules": (list(reversed(RULES)), []),
+    "filterrefs": ([{"filter": "allow-arp"}, {"filter": "allow-dhcp"}], []),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_option(option):
+    apply(MODULE, {"name": NAME, "rules": RULES, "chain": "root", "filterrefs": [{"filter": "allow-ipv4"}]})
+    option_cycle(MODULE, {"name": NAME}, option, *OPTIONS[option])
+
+
+def test_in_use():
+    apply(MODULE, {"name": NAME, "rules": RULES})
+    apply(MODULE, {"name": f"{NAME}-outer", "filterrefs": [{"filter": NAME}]})
+    nic = f"<interface type='user'><filterref filter='{NAME}'/></interface>"
+    xml = f"<domain type='qemu'><name>{GUEST}</name><memory>65536</memory><os><type>hvm</type></os><devices>{nic}</devices></domain>"
+    virsh("define", "/dev/stdin", stdin=xml.replace("type='user'>", "type='bridge'><source bridge='vt-none'/>"))
+    message = refused(MODULE, {"name": NAME, "state": "absent"}, "nwfilter_in_use", check_mode=True)
+    assert f"the filter {NAME}-outer, the guest {GUEST}" in message
+
+
+def test_a_filter_of_virsh_is_adopted_and_text_stays_text():
+    comment = "a \"b\" <c> & 'd'"
+    rules = [{"action": "accept", "direction": "in", "protocol": "all", "match": {"comment": comment}}]
+    cycle(MODULE, {"name": NAME, "rules": rules})
+    text = virsh("nwfilter-dumpxml", NAME)
+    virsh("nwfilter-undefine", NAME)
+    virsh("nwfilter-define", "/dev/stdin", stdin=text)
+    settled(MODULE, {"name": NAME, "rules": rules})
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({}, "nwfilter_not_found"),
+        ({"name": "a/b"}, "invalid_name"),
+        ({"chain": "nosuch"}, "invalid_value"),
+        ({"priority": 1001}, "invalid_value"),
+        ({"rules": [{"action": "accept", "direction": "in", "match": {"srcipaddr": "198.51.100.1"}}]}, "missing_option"),
+        ({"rules": [{"action": "accept", "direction": "in", "protocol": "tcp", "match": {"a'b": 1}}]}, "invalid_name"),
+        ({"rules": [{"action": "accept", "direction": "in", "protocol": "tcp", "match": {"nosuch": 1}}]}, "not_kept"),
+        ({"rules": [{"action": "allow", "direction": "in"}]}, "invalid_options"),
+        ({"xml": '<!DOCTYPE filter [<!ENTITY a "b">]><filter name="&a;"/>'}, "invalid_xml"),
+        ({"xml": "<filter name='other'/>"}, "invalid_xml"),
+    ],
+)
+def test_bad_input_is_refused(options, code):
+    refused(MODULE, {"name": NAME, **options}, code)
+    assert NAME not in virsh("nwfilter-list").split()
+
+
+def test_where_libvirt_is_not_there_yet_check_mode_predicts():
+    options = {"name": NAME, "rules": RULES, "uri": "qemu+unix:///system?socket=/nowhere"}
+    assert steps(check(MODULE, options)) == ["define_nwfilter"]
+    assert run_module(MODULE, options)["code"] == "libvirt_unreachable"

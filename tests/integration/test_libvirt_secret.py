@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from support.virsh import try_virsh, virsh
+
+MODULE = "libvirt_secret"
+UUID = "d0c1a2b3-1111-4222-8333-76742d736563"
+USAGE = {"type": "ceph", "id": "vt secret"}
+VALUE = "vt-hidden-4711"
+
+
+def remove() -> None:
+    for line in virsh("secret-list").splitlines():
+        if "vt" in line.split() or "vt-" in line or UUID in line:
+            try_virsh("secret-undefine", line.split()[0])
+
+
+@pytest.fixture(autouse=True)
+def clean(libvirtd):
+    remove()
+    yield
+    remove()
+
+
+def steps(result: dict[str, Any]) -> list[str]:
+    return [step["action"] for step in result["actions"]]
+
+
+def value(uuid: str) -> bytes:
+    return base64.b64decode(virsh("secret-get-value", uuid))
+
+
+def test_the_life_of_a_secret():
+    made = cycle(MODULE, {"usage": USAGE, "value": VALUE, "description": "for a test"})
+    assert steps(made) == ["define_secret", "set_secret_value"] and value(made["resource"]["uuid"]) == VALUE.encode()
+    assert steps(cycle(MODULE, {"usage": USAGE, "value": "another"})) == ["set_secret_value"]
+    settled(MODULE, {"usage": USAGE, "value": VALUE, "update_value": "on_create"})
+    assert run_module(MODULE, {"usage": USAGE, "value": "another", "update_value": "always"})["changed"]
+    assert steps(cycle(MODULE, {"usage": USAGE, "state": "absent"})) == ["undefine_secret"]
+
+
+def test_the_value_is_nowhere():
+    for options in ({}, {"private": True}, {"update_value": "always"}, {"state": "absent"}):
+        for run in (check, apply):
+            assert VALUE not in json.dumps(run(MODULE, {"usage": USAGE, "value": VALUE, **options}))
+
+
+def test_bytes():
+    data = bytes(range(256))
+    apply(MODULE, {"usage": USAGE, "value": base64.b64encode(data).decode(), "encoding": "base64", "uuid": UUID})
+    assert value(UUID) == data
+    settled(MODULE, {"uuid": UUID, "value": base64.b64encode(data).decode(), "encoding": "base64"})
+
+
+def test_a_private_secret_has_its_value_before_it_is_private():
+    options = {"uuid": UUID, "usage": USAGE, "private": True, "value": VALUE}
+    assert steps(cycle(MODULE, options)) == ["define_secret", "set_secret_value", "define_secret"]
+    warned = settled(MODULE, {**options, "value": "another"})
+    assert "whether it has this value cannot be seen" in str(warned["warnings"])
+    assert steps(apply(MODULE, {**options, "update_value": "always"})) == ["set_secret_value"]
+    refused(MODULE, {"uuid": UUID, "private": False}, "private_secret")
+
+
+def test_what_an_interrupted_run_left_is_completed():
+    apply(MODULE, {"uuid": UUID, "usage": USAGE})  # defined, without a value
+    assert steps(cycle(MODULE, {"uuid": UUID, "private": True, "value": VALUE})) == ["set_secret_value", "define_secret"]
+
+
+def test_each_option_of_a_secret():
+    apply(MODULE, {"uuid": UUID, "usage": USAGE, "value": VALUE})
+    option_cycle(MODULE, {"uuid": UUID, "value": VALUE}, "description", "one <two> & 'three'", "")
+    option_cycle(MODULE, {"uuid": UUID, "value": VALUE}, "ephemeral", True, False)
+
+
+@pytest.mark.parametrize("kind", ["ceph", "iscsi", "tls", "volume", "vtpm"])
+def test_each_usage(kind):
+    usage = {"type": kind, "id": "/vt/one" if kind == "volume" else "vt one"}
+    made = cycle(MODULE, {"uuid": UUID, "usage": usage})
+    assert made["resource"]["usage"] == usage
+    settled(MODULE, {"xml": virsh("secret-dumpxml", UUID)})
+    settled(MODULE, {"usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"uuid": "zz"}, "invalid_uuid"),
+        ({"usage": {"type": "ceph", "id": " "}}, "invalid_value"),
+        ({"uuid": UUID, "value": ""}, "invalid_value"),
+        ({"uuid": UUID, "value": "***", "encoding": "base64"}, "invalid_value"),
+        ({"xml": "<secret/>"}, "invalid_xml"),
+        ({"xml": '<!DOCTYPE secret [<!ENTITY a "b">]><secret><uuid>&a;</uuid></secret>'}, "invalid_xml"),
+        ({"xml": "<secret><usage type='none such'/></secret>"}, "invalid_xml"),
+        ({}, "invalid_options"),
+    ],
+)
+def test_bad_input_is_refused(options, code):
+    refused(MODULE, options, code)
+
+
+def test_what_cannot_change():
+    apply(MODULE, {"uuid": UUID, "usage": USAGE})
+    refused(MODULE, {"uuid": UUID, "usage": {"type": "ceph", "id": "vt other"}}, "usage_differs")
+    refused(MODULE, {"uuid": UUID[:-1] + "4", "usage": USAGE}, "usage_in_use", check_mode=True)
+
+
+def test_where_libvirt_is_not_there_yet_check_mode_predicts():
+    options = {"usage": USAGE, "value": VALUE, "uri": "qemu+unix:///system?socket=/nowhere"}
+    assert steps(check(MODULE, options)) == ["define_secret", "set_secret_value"]
+    assert run_module(MODULE, options)["code"] == "libvirt_unreachable"
