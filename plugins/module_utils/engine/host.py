@@ -9,11 +9,11 @@ import os
 import shutil
 import stat
 import subprocess
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
+from . import temporary
 from .errors import Failure, NotReady
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -161,27 +161,23 @@ class Host:
     def write(self, path: str, content: Union[str, bytes], mode: int = 0o644) -> None:
         """Replace a file as a whole: temporary name, fsync, rename. An old file's owner and mode are kept."""
         real = os.path.realpath(self.path(path))
-        directory = os.path.dirname(real)
         data = content.encode() if isinstance(content, str) else content
         with explained("write", path):
-            os.makedirs(directory, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(real)}.", suffix=".tmp", dir=directory)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    if os.path.exists(real):
-                        shutil.copystat(real, temporary)
-                        old = os.stat(real)
-                        os.fchown(stream.fileno(), old.st_uid, old.st_gid)
-                    else:
-                        os.fchmod(stream.fileno(), mode)
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(temporary, real)
-            except BaseException:
-                os.unlink(temporary)
-                raise
-            self._sync_directory(directory)
+            os.makedirs(os.path.dirname(real), exist_ok=True)
+            for left in temporary.left_behind(*os.path.split(real)):
+                os.unlink(left)
+            handle, new = temporary.open_beside(real)
+            with temporary.closed_and_removed(handle, new):
+                if os.path.exists(real):
+                    shutil.copystat(real, new)
+                    old = os.stat(real)
+                    os.fchown(handle, old.st_uid, old.st_gid)
+                else:
+                    os.fchmod(handle, mode)
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(handle, view) :]
+                temporary.rename(handle, new, real)
 
     def write_knob(self, path: str, text: str) -> None:
         """Write to a file of the kernel's (sysfs, cgroupfs, procfs), in the single write(2) that those expect."""
@@ -209,12 +205,4 @@ class Host:
                 os.unlink(real)
             except FileNotFoundError:
                 return
-            self._sync_directory(os.path.dirname(real))
-
-    @staticmethod
-    def _sync_directory(directory: str) -> None:
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            temporary.sync(os.path.dirname(real))

@@ -9,7 +9,7 @@ import stat
 from functools import singledispatch
 from typing import Any
 
-from ..engine import accounts
+from ..engine import accounts, temporary
 from ..engine.host import Host, explained
 from ..engine.plan import Action
 from . import actions, files, making, qemu_img
@@ -33,10 +33,10 @@ def _remove_leftovers(action: actions.RemoveLeftovers, host: Host) -> None:
 @_do.register
 def _create(action: actions.CreateImage, host: Host) -> None:
     backing = (action.backing_file, action.backing_format or "") if action.backing_file else None
-    with files.temporary(host, action.target) as (handle, temporary):
+    with files.temporary(host, action.target) as (handle, new):
         options = qemu_img.option_words(action.options, action.preallocation)
-        qemu_img.create(host, action.target, temporary, action.format, options, action.size or 0, backing)
-        making.give_name(host, action, handle, temporary)
+        qemu_img.create(host, action.target, new, action.format, options, action.size or 0, backing)
+        making.give_name(host, action, handle, new)
 
 
 @_do.register
@@ -58,7 +58,7 @@ def _rebase(action: actions.RebaseImage, host: Host) -> None:
         return
     qemu_img.rebase(host, action.target, ["-q", "-f", "qcow2", "-u", *below, action.target])
     with explained("write it to disk", action.target):
-        files.sync(host.path(action.target))
+        temporary.sync(host.path(action.target))
 
 
 @_do.register
@@ -66,7 +66,7 @@ def _grow(action: actions.GrowImage, host: Host) -> None:
     argv = [qemu_img.tool(host), "resize", "-q", "-f", action.format, action.target, str(action.size)]
     qemu_img.change(host, action.target, argv, "grown")
     with explained("write it to disk", action.target):
-        files.sync(host.path(action.target))
+        temporary.sync(host.path(action.target))
 
 
 @_do.register

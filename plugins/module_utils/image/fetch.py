@@ -15,9 +15,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Iterator, Optional, Tuple
 
+from ..engine import temporary
 from ..engine.errors import Failure, NotReady
 from ..engine.host import Host, explained
 from . import contents, download, files, outside
+from .exchange import Known
 from .formats import COMPRESSED, detect
 from .locks import busy_writing
 from .model import Origin
@@ -133,8 +135,6 @@ def _cached(host: Host, origin: Origin, directory: str, checksum: Checksum) -> s
     host.make_dir(directory, 0o700)
     path = os.path.join(directory, f"{checksum.algorithm}-{checksum.value}")
     with _part(host, path) as handle:
-        for left in files.leftovers(host, f"{path}.part.json"):
-            host.remove(left)
         with suppress(Failure):
             if files.gate(host, path):
                 _verify(host, path, origin, checksum)
@@ -147,11 +147,11 @@ def _complete(host: Host, origin: Origin, checksum: Checksum, handle: int, path:
     part, note = f"{path}.part", f"{path}.part.json"
     resumed = _recall(host, note, handle)
 
-    def remember(known: download.Known) -> None:
+    def remember(known: Known) -> None:
         host.write(note, json.dumps({"source": origin.place.shown, "validator": known.validator, "total": known.total}), mode=0o600)
 
     try:
-        for known in (resumed, download.Known()) if resumed.validator else (download.Known(),):
+        for known in (resumed, Known()) if resumed.validator else (Known(),):
             download.Download(origin.place, handle, part, origin.timeout, True, known, remember).run()
             try:
                 _verify(host, part, origin, checksum)
@@ -160,9 +160,7 @@ def _complete(host: Host, origin: Origin, checksum: Checksum, handle: int, path:
                 if not known.validator:
                     raise
         with explained("keep it", path):
-            os.fsync(handle)
-            os.rename(host.path(part), host.path(path))
-            files.sync(os.path.dirname(host.path(path)))
+            temporary.rename(handle, host.path(part), host.path(path))
     except Failure as failure:
         if failure.code in _CANNOT_CONTINUE or not (os.fstat(handle).st_size and _recall(host, note, handle).validator):
             host.remove(part)
@@ -171,16 +169,16 @@ def _complete(host: Host, origin: Origin, checksum: Checksum, handle: int, path:
     host.remove(note)
 
 
-def _recall(host: Host, note: str, handle: int) -> download.Known:
+def _recall(host: Host, note: str, handle: int) -> Known:
     """What was said of the part that an earlier run has left."""
     try:
         found = json.loads(host.try_read(note) or "{}")
         validator, total = found["validator"], found["total"]
         if isinstance(validator, str) and isinstance(total, int) and os.fstat(handle).st_size <= total:
-            return download.Known(validator, total)
+            return Known(validator, total)
     except (ValueError, KeyError, TypeError):
         pass
-    return download.Known()
+    return Known()
 
 
 @contextmanager

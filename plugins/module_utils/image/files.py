@@ -2,22 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Image files: the gate before anything opens them, and how new ones come about.
 
-A new image is made under the name C(.NAME.xxxxxxxx.tmp) in the same folder, where x is a lower-case letter, a digit or _.
-Such a file of a run that was interrupted is removed by the next run for the same image.
+A new image is made under a temporary name in the same folder (see engine.temporary). Such a file of a run that was interrupted is
+removed by the next run for the same image.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import re
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Iterator, Optional, Tuple
 
+from ..engine import temporary as temporary_files
 from ..engine.errors import Failure
 from ..engine.host import Host, explained
 from . import header as qcow2
@@ -108,53 +106,30 @@ def read_header(host: Host, path: str, entry: Entry) -> Tuple[Optional[qcow2.Hea
 
 
 def leftovers(host: Host, path: str) -> Tuple[str, ...]:
-    """The temporary files that interrupted runs for this image have left. Those of a run that lives are locked, and no leftovers."""
+    """The temporary files that interrupted runs for this image have left."""
     directory, name = os.path.split(path)
-    pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp")
-    found = (os.path.join(directory, entry) for entry in host.list(directory) if pattern.fullmatch(entry))
-    return tuple(entry for entry in found if not _locked(host.path(entry)))
-
-
-def _locked(real: str) -> bool:
-    try:
-        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError as error:
-        return error.errno == errno.EWOULDBLOCK
-    finally:
-        os.close(handle)
+    return tuple(os.path.join(directory, os.path.basename(left)) for left in temporary_files.left_behind(host.path(directory), name))
 
 
 @contextmanager
 def temporary(host: Host, path: str) -> Iterator[Tuple[int, str]]:
-    """A new empty file beside path, mode 0600 and locked: its descriptor and its path. It is gone afterwards."""
-    directory, name = os.path.split(path)
+    """A new empty file beside path, mode 0600: its descriptor and its path. It is gone afterwards."""
     with explained("make a file beside it", path):
-        handle, real = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=host.path(directory))
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield handle, os.path.join(directory, os.path.basename(real))
-    finally:
-        os.close(handle)
-        with suppress(FileNotFoundError):
-            os.unlink(real)
+        handle, real = temporary_files.open_beside(host.path(path))
+    with temporary_files.closed_and_removed(handle, real):
+        yield handle, os.path.join(os.path.dirname(path), os.path.basename(real))
 
 
 def publish(host: Host, handle: int, temporary_path: str, path: str, replace: bool = False) -> None:
     """Give a finished file its name, on disk for good, and in place of another file only where that is said."""
     source, target = host.path(temporary_path), host.path(path)
     with explained("put it in place", path):
-        os.fsync(handle)
         if replace:
-            os.rename(source, target)
+            temporary_files.rename(handle, source, target)
         else:
+            os.fsync(handle)
             _name_it(source, target, path)
-        sync(os.path.dirname(target))
+            temporary_files.sync(os.path.dirname(target))
 
 
 def _name_it(source: str, target: str, path: str) -> None:
@@ -171,12 +146,3 @@ def _name_it(source: str, target: str, path: str) -> None:
         os.rename(source, target)
     with suppress(FileNotFoundError):
         os.unlink(source)
-
-
-def sync(real: str) -> None:
-    """fsync of a file or folder by its path."""
-    handle = os.open(real, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,7 +16,7 @@ from . import actions, contents, fetch, files, locks, origins, outside, qemu_img
 from .fetch import Fetched
 from .options import DEFAULTS, shown
 from .outside import Found
-from .plan_new import source_too_large
+from .plan_making import source_too_large
 
 
 def make_from_source(host: Host, action: actions.ImportImage) -> None:

@@ -17,7 +17,7 @@ from .source import parse_checksum, parse_place
 
 #: qemu counts in sectors, and rounds every size up to a whole one.
 SECTOR = 512
-#: A file name may have 255 bytes; the temporary one adds 14 (see files.temporary).
+#: A file name may have 255 bytes; the temporary one adds 14 (see engine.temporary, which is not for planning).
 _LONGEST_NAME = 241
 
 

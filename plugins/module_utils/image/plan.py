@@ -12,7 +12,7 @@ from ..engine.plan import Action, Plan
 from .actions import AmendImage, GrowImage, RebaseImage, RemoveImage, RemoveLeftovers, SetMode, SetOwner
 from .model import Desired, Image, Observed
 from .options import Options, check_size, newer_features, shown, spelled
-from .plan_new import in_use, make, warnings
+from .plan_making import in_use, make, warnings
 from .source import same_source
 
 #: Options that qemu-img amend changes without moving any data.

@@ -8,7 +8,7 @@ import os
 from functools import singledispatch
 from typing import Any, List
 
-from ..engine import accounts
+from ..engine import accounts, temporary
 from ..engine.host import Host, explained
 from ..engine.plan import Action
 from . import files, iso, nocloud, plan
@@ -55,7 +55,7 @@ def _place_directory(action: plan.WriteSeed, host: Host, folder: str, exists: bo
         _dress(action, host, os.path.join(folder, name))
     if not exists:
         files.dress(host, folder, accounts.uid(action.owner), accounts.gid(action.group), files.directory_mode(int(action.mode, 8)))
-        files.sync(host, folder)
+        temporary.sync(host.path(folder))
         _place(host, folder, path)
         return
     for name in nocloud.FILES:
@@ -71,9 +71,9 @@ def _dress(action: plan.WriteSeed, host: Host, path: str) -> None:
 
 
 def _place(host: Host, source: str, target: str) -> None:
-    files.sync(host, source)
+    temporary.sync(host.path(source))
     os.rename(host.path(source), host.path(target))
-    files.sync(host, os.path.dirname(target))
+    temporary.sync(os.path.dirname(host.path(target)))
 
 
 def _parts(host: Host, path: str, format_: str) -> List[str]:

@@ -2,23 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Seeds as files: the gate before anything reads them, and how new ones come about.
 
-A new seed is made in the directory C(.NAME.xxxxxxxx.tmp), mode 0700, beside the ISO or in the directory that it is to replace, where
-x is a lower-case letter, a digit or _. What an interrupted run has left is removed by the next run for the same seed.
+A new seed is made in a temporary directory (see engine.temporary), beside the ISO or in the directory that it is to replace. What an
+interrupted run has left is removed by the next run for the same seed.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
-import tempfile
 from contextlib import contextmanager
 from typing import Iterator, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.host import Host, explained
+from ..engine.temporary import left_behind, make_directory
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -57,9 +56,8 @@ def content(host: Host, path: str, at: int, most: int) -> Optional[bytes]:
 def leftovers(host: Host, path: str) -> Tuple[str, ...]:
     """The temporary directories that interrupted runs for this seed have left, beside it and in it."""
     parent, name = os.path.split(path)
-    pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp")
     places = [parent] + ([path] if host.is_dir(path) else [])
-    found = (os.path.join(place, item) for place in places for item in host.list(place) if pattern.fullmatch(item))
+    found = (os.path.join(place, os.path.basename(left)) for place in places for left in left_behind(host.path(place), name))
     return tuple(item for item in found if os.path.isdir(host.path(item)) and not os.path.islink(host.path(item)))
 
 
@@ -75,7 +73,7 @@ def remove_tree(host: Host, path: str) -> None:
 def temporary(host: Host, path: str, place: str) -> Iterator[str]:
     """A new directory for the parts of a seed, that only its owner enters. It is gone afterwards."""
     with explained("make a directory beside it", path):
-        real = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", suffix=".tmp", dir=host.path(place))
+        real = make_directory(path, host.path(place))
     try:
         yield os.path.join(place, os.path.basename(real))
     finally:
@@ -94,15 +92,6 @@ def dress(host: Host, path: str, uid: int, gid: int, mode: int) -> None:
     """Owner, group and mode. -1 leaves the owner or the group as it is."""
     os.chown(host.path(path), uid, gid, follow_symlinks=False)
     os.chmod(host.path(path), mode)
-
-
-def sync(host: Host, path: str) -> None:
-    """fsync of a file or a directory."""
-    handle = os.open(host.path(path), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def directory_mode(mode: int) -> int:

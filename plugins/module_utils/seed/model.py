@@ -32,7 +32,7 @@ SPEC: Dict[str, Any] = {
     },
 }
 
-#: A file name may have 255 bytes; the temporary one adds 14 (see files.temporary).
+#: A file name may have 255 bytes; the temporary one adds 14 (see engine.temporary).
 _LONGEST_NAME = 241
 
 
