@@ -12,8 +12,8 @@ description:
   - Makes disk images for guests, empty, as overlays on a backing file, or with the contents of a file or a download, grows them in place,
     puts overlays on other backing files, and keeps their owner, group and mode.
   - An existing image is compared by what its header says. Options that are not given are left as they are.
-  - An image that is there keeps what is in it. It is never shrunk, and made anew only where O(recreate) says so. What an image cannot
-    change is an error that names the option and both values.
+  - An image that is there keeps what is in it. It is shrunk only where O(allow_shrink) says so and nothing is lost, and made anew only where
+    O(recreate) says so. What an image cannot change is an error that names the option and both values.
   - An image that a guest or another process has open is never changed or removed. The error names the guest and the process,
     in check mode too.
   - No existing file is opened before it is known to be a regular file, its format is never guessed from the contents of a guest's disk,
@@ -30,7 +30,7 @@ options:
   state:
     description:
       - V(present) creates the image, or grows it.
-      - V(absent) removes the file. All other options but O(force) are then without effect.
+      - V(absent) removes the file. All other options but O(commit), O(dependents_in) and O(force) are then without effect.
     type: str
     choices: [present, absent]
     default: present
@@ -49,7 +49,32 @@ options:
       - A new image without O(backing_file) and O(source) needs it. A new overlay has the size of its backing file where nothing is said,
         an imported image that of its source, and neither has less.
       - A larger size grows an existing image. Partitions and file systems in it stay as they are.
+      - A smaller one is an error, unless O(allow_shrink) or O(recreate) says otherwise.
     type: str
+  allow_shrink:
+    description:
+      - Whether an existing image of qcow2 or raw may become smaller, where everything in it ends before the new O(size).
+      - Where it ends is told by the partition table (GPT or MBR), or where there is none by the file system
+        (ext2 to ext4, xfs, btrfs, FAT, NTFS, ISO 9660), the swap space or the physical volume of LVM that fills the disk.
+        What lies between or behind them counts for nothing. An image with anything else in it, or with nothing, is not shrunk.
+      - Whatever ends later has to be shrunk first, in a guest. The second copy of a GPT is always at the end of a disk and is cut off,
+        which is a warning. C(sgdisk -e) writes a new one.
+      - Images with internal snapshots, with overlays on them, or in use are not shrunk.
+    type: bool
+    default: false
+  commit:
+    description:
+      - With O(state=absent), whether what is in the image goes into its backing file first, which grows where it has to.
+      - Interrupted at any instant, the image is still there, and through it a guest sees what it saw. The next run does the rest.
+      - A backing file that others stand on as well is not changed, unless O(force) says so.
+    type: bool
+    default: false
+  dependents_in:
+    description:
+      - Further directories in which images may have this one as their backing file, so that it is not removed, replaced, shrunk or
+        committed to while they do. The directory of O(path) is always looked at. Directories in these are not entered.
+    type: list
+    elements: path
   source:
     description:
       - What a new image is made of, an absolute path or a URL with V(http), V(https) or V(file). It may be compressed
@@ -173,8 +198,8 @@ options:
     type: raw
   force:
     description:
-      - Remove the image with O(state=absent), or replace it with O(recreate), even where others in the same directory have it as their
-        backing file. Those are lost.
+      - Remove the image with O(state=absent), or replace it with O(recreate), even where others are known to have it as their
+        backing file, or change the backing file with O(commit). Those are lost.
     type: bool
     default: false
 notes:
@@ -187,7 +212,8 @@ extends_documentation_fragment:
   - virtops.linux.attributes.converge
   - virtops.linux.results
 requirements:
-  - qemu-img (qemu-utils), but for O(state=absent)
+  - qemu-img (qemu-utils), but for O(state=absent) without O(commit)
+  - qemu-io (qemu-utils), for O(allow_shrink)
   - zstd, for a source that is compressed with it
 seealso:
   - module: virtops.linux.qcow2_image_info
@@ -260,6 +286,24 @@ EXAMPLES = r"""
     format: raw
     size: 4G
     preallocation: falloc
+
+- name: A smaller disk, after the file system and the partition in it were made smaller
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/web1.qcow2
+    size: 30G
+    allow_shrink: true
+
+- name: What a trial run has written is kept, in the image below it
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/trial.qcow2
+    state: absent
+    commit: true
+
+- name: A base image, unless an overlay in one of these places stands on it
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/debian-11.qcow2
+    state: absent
+    dependents_in: [/srv/guests, /srv/templates]
 
 - name: A disk that is not needed any more
   virtops.linux.qcow2_image:

@@ -79,6 +79,23 @@ class GrowImage(Action):
 
 
 @dataclass(frozen=True)
+class ShrinkImage(Action):
+    """from_size, size: bytes, before and after. loses_backup_table: the second copy of the partition table, at the end."""
+
+    format: str
+    from_size: int
+    size: int
+    loses_backup_table: bool
+
+
+@dataclass(frozen=True)
+class CommitImage(Action):
+    """What is in the image goes into its backing file. backing_file: the real path of that."""
+
+    backing_file: str
+
+
+@dataclass(frozen=True)
 class SetOwner(Action):
     owner: Optional[str]
     group: Optional[str]

@@ -70,6 +70,23 @@ def _grow(action: actions.GrowImage, host: Host) -> None:
 
 
 @_do.register
+def _shrink(action: actions.ShrinkImage, host: Host) -> None:
+    argv = [qemu_img.tool(host), "resize", "-q", "--shrink", "-f", action.format, action.target, str(action.size)]
+    qemu_img.change(host, action.target, argv, "shrunk")
+    with explained("write it to disk", action.target):
+        temporary.sync(host.path(action.target))
+
+
+@_do.register
+def _commit(action: actions.CommitImage, host: Host) -> None:
+    """The image keeps what it has (-d): until it is removed, a guest sees the same through it, however far the commit got."""
+    argv = [qemu_img.tool(host), "commit", "-q", "-d", "-f", "qcow2", action.target]
+    qemu_img.commit(host, action.target, argv)
+    with explained("write it to disk", action.backing_file):
+        temporary.sync(host.path(action.backing_file))
+
+
+@_do.register
 def _set_owner(action: actions.SetOwner, host: Host) -> None:
     real = host.path(action.target)
     uid = -1 if action.owner is None else accounts.uid(action.owner)

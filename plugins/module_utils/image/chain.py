@@ -8,7 +8,7 @@ import os
 import shlex
 from contextlib import suppress
 from dataclasses import replace
-from typing import List, Optional, Set, Tuple, Type
+from typing import List, Optional, Sequence, Set, Tuple, Type
 
 from ..engine.errors import Failure
 from ..engine.host import Host
@@ -84,9 +84,13 @@ def _format(above: str, path: str, said: Optional[str], header: Optional[qcow2.H
     return said
 
 
-def dependents(host: Host, path: str, identity: Tuple[int, int]) -> Tuple[str, ...]:
-    """The images in the same folder that have this one as their backing file. What cannot be read is none."""
-    directory = os.path.dirname(path)
+def dependents(host: Host, path: str, identity: Tuple[int, int], folders: Sequence[str] = ()) -> Tuple[str, ...]:
+    """The images that have this one as their backing file, in its own folder and in others. What cannot be read is none."""
+    places = dict.fromkeys(host.realpath(folder) for folder in (os.path.dirname(path), *folders))
+    return tuple(found for place in places for found in _dependents_in(host, place, identity))
+
+
+def _dependents_in(host: Host, directory: str, identity: Tuple[int, int]) -> Tuple[str, ...]:
     found = []
     for name in host.list(directory):
         other = os.path.join(directory, name)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The bytes of a file: their checksum, a copy that keeps holes, and what comes out of an archive."""
+"""The bytes of a file: their checksum, and what comes out of an archive."""
 
 from __future__ import annotations
 
@@ -37,12 +37,6 @@ def checksum(host: Host, path: str, algorithm: str) -> str:
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Failure(f"{path}: is being written to; run the task again when it is complete", "source_changed")
     return made.hexdigest()
-
-
-def copy(host: Host, source: str, handle: int, target: str) -> None:
-    """Copy a file into an open, empty one. Blocks of zeros become holes."""
-    with explained("read it", source), open(host.path(source), "rb", buffering=0) as stream:
-        _pour(stream.read, handle, target)
 
 
 def unpack(host: Host, source: str, kind: str, handle: int, target: str, label: str) -> None:

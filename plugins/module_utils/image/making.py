@@ -52,7 +52,7 @@ def rebase_copy(host: Host, path: str, below: Sequence[str]) -> None:
     """
     real = host.realpath(path)
     with files.temporary(host, real) as (handle, temporary):
-        contents.copy(host, real, handle, temporary)
+        qemu_img.duplicate(host, path, real, handle, temporary)
         qemu_img.rebase(host, path, ["-q", "-f", "qcow2", *below, temporary])
         with explained("keep owner, group and mode", path):
             old = os.stat(host.path(real))
@@ -105,7 +105,7 @@ def _made(host: Host, action: actions.ImportImage, source: Fetched, found: Found
         yield source.handle, source.path
     else:
         with files.temporary(host, action.target) as (handle, path):
-            contents.copy(host, source.path, handle, path)
+            qemu_img.duplicate(host, action.target, source.path, handle, path)
             _resize(host, action, path, found, size)
             yield handle, path
 
@@ -120,10 +120,10 @@ def as_it_is(action: actions.ImportImage, found: Found) -> bool:
 def _convert(host: Host, action: actions.ImportImage, source: str, found: Found, size: int, options: List[str], path: str) -> None:
     formats = ["-f", found.format, "-O", action.format]
     if size == found.size:
-        qemu_img.copy(host, action.target, [*formats, *options, source, path])
+        qemu_img.copy(host, action.target, [*formats, *options, source, path], ordered=action.format != "raw")
     else:
         qemu_img.create(host, action.target, path, action.format, options, size)
-        qemu_img.copy(host, action.target, [*formats, source, path], to_existing=True)
+        qemu_img.copy(host, action.target, [*formats, source, path], to_existing=True, ordered=action.format != "raw")
 
 
 def _resize(host: Host, action: actions.ImportImage, path: str, found: Found, size: int) -> None:

@@ -8,6 +8,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
+from .layout import Layout
 from .options import NO_OPTIONS, Options
 from .source import Checksum, Digests, Place
 
@@ -17,6 +18,7 @@ SPEC: Dict[str, Any] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "format": {"type": "str", "choices": ["qcow2", "raw", "vmdk", "vdi", "vhdx"]},
         "size": {"type": "str"},
+        "allow_shrink": {"type": "bool", "default": False},
         "backing_file": {"type": "str"},
         "backing_format": {"type": "str", "choices": ["qcow2", "raw"]},
         "rebase": {"type": "str", "choices": ["safe", "unsafe"]},
@@ -37,6 +39,8 @@ SPEC: Dict[str, Any] = {
         "owner": {"type": "str"},
         "group": {"type": "str"},
         "mode": {"type": "raw"},
+        "commit": {"type": "bool", "default": False},
+        "dependents_in": {"type": "list", "elements": "path"},
         "force": {"type": "bool", "default": False},
     },
 }
@@ -60,7 +64,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Desired:
-    """size: bytes, a multiple of 512. backing_file: as it is to stand in the image; "" is none."""
+    """size: bytes, a multiple of 512. backing_file: as it is to stand in the image; "" is none.
+
+    commit: what is in the image goes into its backing file before it is removed. folders: where else dependents are looked for.
+    """
 
     path: str
     present: bool = True
@@ -76,6 +83,9 @@ class Desired:
     owner: Optional[str] = None
     group: Optional[str] = None
     mode: Optional[str] = None
+    allow_shrink: bool = False
+    commit: bool = False
+    folders: Tuple[str, ...] = ()
     force: bool = False
 
 
@@ -125,19 +135,25 @@ class Busy:
 
 @dataclass(frozen=True)
 class Base:
-    """The backing file that was asked for. path: its real path. busy: a member of its chain that is being written to."""
+    """The backing file that was asked for, or that is to be committed to. path: its real path.
+
+    busy: a member of its chain that is being written to. used: who uses itself in any way. dependents: other images that stand on it.
+    """
 
     path: str
     format: str
     size: Optional[int] = None
     busy: Optional[Busy] = None
+    used: Optional[Busy] = None
+    dependents: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Observed:
     """image: None where there is none. base: None where none was asked for.
 
-    busy: who holds the image. dependents: images in the same folder that have it as their backing file.
+    busy: who holds the image. dependents: images that have it as their backing file, in the folders that are looked at.
+    layout: how far its contents reach, where it may be shrunk.
     checksum: of the source that was asked for, as algorithm:digits; source_size: of the disk in it; None where that is not known.
     remembers: whether the file system can note beside an image what it was made of.
     leftovers: temporary files of runs that were interrupted.
@@ -150,6 +166,7 @@ class Observed:
     base: Optional[Base] = None
     busy: Optional[Busy] = None
     dependents: Tuple[str, ...] = ()
+    layout: Optional[Layout] = None
     checksum: Optional[str] = None
     source_size: Optional[int] = None
     remembers: bool = True

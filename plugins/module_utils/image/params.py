@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Any, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.units import optional_size
@@ -24,7 +24,9 @@ _LONGEST_NAME = 241
 def from_params(params: Mapping[str, Any]) -> Desired:
     path = plain_path(params["path"])
     if params["state"] == "absent":
-        return Desired(path, present=False, force=params["force"])
+        return Desired(path, present=False, commit=params["commit"], folders=_folders(params["dependents_in"]), force=params["force"])
+    if params["commit"]:
+        raise Failure("commit: goes with state: absent, before which the contents go into the backing file", "invalid_option_combination")
     desired = Desired(
         path,
         format=params["format"],
@@ -46,6 +48,8 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         owner=_account(params["owner"], "owner"),
         group=_account(params["group"], "group"),
         mode=_mode(params["mode"]),
+        allow_shrink=params["allow_shrink"],
+        folders=_folders(params["dependents_in"]),
         force=params["force"],
     )
     _check_backing(desired)
@@ -57,13 +61,17 @@ def plain_path(text: str, option: str = "path") -> str:
     """An absolute path without detours. Failure C(invalid_path)."""
     if not text.startswith("/"):
         raise Failure(f"{option}: {text!r} is not absolute; write the whole path, from / on", "invalid_path")
-    if not text.isprintable() or ".." in text.split("/") or text.endswith("/"):
+    if not text.isprintable() or ".." in text.split("/") or (text.endswith("/") and text != "/"):
         raise Failure(
             f"{option}: {text!r} is not the plain path of a file; write it without .., control characters and a / at the end", "invalid_path"
         )
     if len(posixpath.basename(text).encode()) > _LONGEST_NAME:
         raise Failure(f"{option}: the name of the file is longer than {_LONGEST_NAME} bytes; choose a shorter one", "invalid_path")
     return "/" + posixpath.normpath(text).lstrip("/")
+
+
+def _folders(texts: Optional[List[str]]) -> Tuple[str, ...]:
+    return tuple(plain_path(text.rstrip("/") or "/", "dependents_in") for text in texts or ())
 
 
 def _origin(params: Mapping[str, Any]) -> Optional[Origin]:

@@ -9,10 +9,11 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
-from .actions import AmendImage, GrowImage, RebaseImage, RemoveImage, RemoveLeftovers, SetMode, SetOwner
-from .model import Desired, Image, Observed
+from .actions import AmendImage, CommitImage, GrowImage, RebaseImage, RemoveImage, RemoveLeftovers, SetMode, SetOwner, ShrinkImage
+from .model import Base, Desired, Image, Observed
 from .options import Options, check_size, newer_features, shown, spelled
 from .plan_making import in_use, make, warnings
+from .plan_shrinking import check_shrink, shrinks
 from .source import same_source
 
 #: Options that qemu-img amend changes without moving any data.
@@ -45,7 +46,25 @@ def _absent(observed: Observed, desired: Desired) -> Tuple[List[Action], Optiona
     if image is None:
         return [], None
     _check_replaceable(observed, image, desired, "remove it")
+    if desired.commit:
+        return [_commit(observed, observed.base, desired), RemoveImage(observed.path)], None
     return [RemoveImage(observed.path)], None
+
+
+def _commit(observed: Observed, base: Optional[Base], desired: Desired) -> CommitImage:
+    path = observed.path
+    if base is None:
+        raise Failure(f"{path}: has no backing file to which it could be committed; leave commit out to remove it", "no_backing_file")
+    if base.used:
+        raise in_use(base.used, "change it")
+    if base.dependents and not desired.force:
+        raise Failure(
+            f"{base.path}: also the backing file of {', '.join(base.dependents)}, which a commit would change; "
+            "flatten those first, or say force: true and lose them",
+            "image_has_dependents",
+            dependents=list(base.dependents),
+        )
+    return CommitImage(path, base.path)
 
 
 def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Action], Optional[Image]]:
@@ -77,8 +96,12 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
         actions.append(AmendImage(path, amended))
         after = replace(after, options=_amend(path, image.options, desired.options))
     if desired.size is not None and image.size is not None and desired.size != image.size:
-        _check_growth(path, image, desired, after.options, desired.size)
-        actions.append(GrowImage(path, image.format or "", image.size, desired.size))
+        if shrinks(image, desired):
+            check_shrink(observed, image, desired)
+            actions.append(ShrinkImage(path, image.format or "", image.size, desired.size, bool(observed.layout and observed.layout.backup_table)))
+        else:
+            _check_growth(path, image, desired, after.options, desired.size)
+            actions.append(GrowImage(path, image.format or "", image.size, desired.size))
         after = replace(after, size=desired.size)
     if actions:
         _check_changeable(observed, image, "change it")
@@ -99,7 +122,7 @@ def _why_anew(observed: Observed, image: Image, desired: Desired) -> Optional[st
         return f"it cannot be used: {image.broken}"
     if desired.origin and not same_source(image.made_of, desired.origin.place, observed.checksum):
         return f"it was made of {image.made_of.source if image.made_of else 'something else'}, or that has changed"
-    if desired.size is not None and image.size is not None and desired.size < image.size:
+    if desired.size is not None and image.size is not None and desired.size < image.size and not desired.allow_shrink:
         return f"it has {shown(image.size)}, and {shown(desired.size)} is asked for"
     return None
 
@@ -184,7 +207,7 @@ def _check_growth(path: str, image: Image, desired: Desired, options: Options, s
     if size < (image.size or 0):
         raise Failure(
             f"{path}: has {shown(image.size or 0)}, and {shown(size)} would cut off what is behind; "
-            "leave size out, or copy the data to a smaller image",
+            "leave size out, or say allow_shrink: true where its partitions and file systems end before that",
             "shrink_refused",
         )
     if image.format == "raw" and desired.format is None:

@@ -9,7 +9,7 @@ from typing import Iterator, List, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action
-from .actions import CreateImage, ImportImage
+from .actions import CreateImage, ImportImage, ShrinkImage
 from .model import Busy, Desired, Image, Observed, Origin
 from .options import DEFAULTS, NO_OPTIONS, check_size, shown
 from .source import Digests
@@ -131,6 +131,8 @@ def warnings(actions: List[Action]) -> Iterator[str]:
     for action in actions:
         if isinstance(action, ImportImage) and not action.origin.checksum and not action.origin.place.secure:
             yield f"{action.source}: fetched without encryption and without checksum, so that anyone on the way can change it; give checksum"
+        if isinstance(action, ShrinkImage) and action.loses_backup_table:
+            yield f"{action.target}: the second copy of its partition table was at the end and is cut off; write a new one with sgdisk -e, in a guest"
 
 
 def in_use(busy: Busy, purpose: str) -> Failure:

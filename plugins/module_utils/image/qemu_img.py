@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ..engine.errors import Failure
-from ..engine.host import Host, Result, no_space
+from ..engine.host import Host, Result, explained, no_space
 from .options import DEFAULTS, Options
 
 # A hostile image must not take the host's memory or a CPU for long. For reading, what OpenStack found enough for every honest one;
@@ -22,6 +24,10 @@ _CHECK_TIMEOUT = 600.0
 
 #: A larger disk than this, in bytes, is taken for an attack on the host; ext4 has no larger files.
 LARGEST = 16 * 1024**4
+
+
+#: A line of qemu-io's read -v: the offset and sixteen bytes, both hexadecimal.
+_DUMP = re.compile(r"^[0-9a-f]{8,}:\s+((?:[0-9a-f]{2}\s){16})", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,17 @@ def info(host: Host, path: str, format_: str, label: Optional[str] = None) -> In
     return parse_info(result.stdout, label or path)
 
 
+def first_bytes(host: Host, path: str, format_: str, size: int, length: int) -> bytes:
+    """What a guest reads at the beginning of the disk. size: of the disk."""
+    length = min(size, length)
+    program = host.require("qemu-io", "qemu-utils")
+    result = host.run(limited(host, [program, "-r", "-f", format_, "-c", f"read -v 0 {length}", path], _READING), timeout=_TIMEOUT, check=False)
+    data = bytes.fromhex("".join(_DUMP.findall(result.stdout)))
+    if result.rc or len(data) != length:
+        raise _unreadable(path, result.complaint[:300], result.stderr)
+    return data
+
+
 def verify(host: Host, path: str, format_: str, label: str) -> bool:
     """qemu-img check: every table of the image points into the image. Failure C(image_corrupt).
 
@@ -98,17 +115,37 @@ def data_size(host: Host, path: str, format_: str) -> Optional[int]:
         return None
 
 
-def copy(host: Host, path: str, words: Sequence[str], to_existing: bool = False) -> None:
+def copy(host: Host, path: str, words: Sequence[str], to_existing: bool = False, ordered: bool = True) -> None:
     """qemu-img convert. words: the formats, options, source and target. path: the image that the user named.
 
+    The target is written past the host's page cache, where its file system can do that: an image has to be on disk before it gets its
+    name, and so it is there when the last byte is written, at no cost to what else the host has in memory.
     to_existing: into an image that was just made and reads as zeros.
+    ordered: clusters are laid out in the order of the disk. Where a place is given by its number, as in a raw image, any order will do.
     """
-    head = [tool(host), "convert", "-q", *(["-n", "--target-is-zero"] if to_existing else [])]
-    result = host.run(limited(host, [*head, *words], _COPYING, dies=True), check=False)
-    if result.rc and "--target-is-zero" in result.stderr:  # before qemu 5.0
-        result = host.run(limited(host, [*head[:4], *words], _COPYING, dies=True), check=False)
+    head = [tool(host), "convert", "-q", *([] if ordered else ["-W"])]
+    existing = ["-n", "--target-is-zero"] if to_existing else []
+    direct = ["-t", "none"]
+    while True:
+        result = host.run(limited(host, [*head, *direct, *existing, *words], _COPYING, dies=True), check=False)
+        if result.rc and direct and "O_DIRECT" in result.stderr:  # older tmpfs, some network and FUSE file systems
+            direct = []
+        elif result.rc and "--target-is-zero" in existing and "--target-is-zero" in result.stderr:  # before qemu 5.0
+            existing = ["-n"]
+        else:
+            break
     if result.rc:
         raise explain(path, "made", result)
+
+
+def duplicate(host: Host, path: str, source: str, handle: int, target: str) -> None:
+    """The bytes of a file in an open, empty one, whatever they mean. Blocks of zeros become holes. path: as in copy."""
+    with explained("read it", source):
+        length = os.stat(host.path(source)).st_size
+    if length:
+        copy(host, path, ["-U", "-f", "raw", "-O", "raw", source, target], ordered=False)
+    with explained("write it", path):
+        os.ftruncate(handle, length)  # qemu-img rounds up to whole sectors
 
 
 def parse_info(text: str, path: str) -> Info:
@@ -148,6 +185,10 @@ def change(host: Host, path: str, argv: Sequence[str], operation: str) -> None:
 def rebase(host: Host, path: str, words: Sequence[str]) -> None:
     """qemu-img rebase, which may copy the whole of a backing file."""
     _run(host, path, limited(host, [tool(host), "rebase", *words], _COPYING, dies=True), "put on another backing file")
+
+
+def commit(host: Host, path: str, argv: Sequence[str]) -> None:
+    _run(host, path, limited(host, argv, _COPYING, dies=True), "committed to its backing file")
 
 
 def create(host: Host, path: str, target: str, format_: str, options: Sequence[str], size: int, backing: Optional[Tuple[str, str]] = None) -> None:

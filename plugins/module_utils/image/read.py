@@ -16,8 +16,10 @@ from .chain import dependents, follow
 from .files import Entry, beginning, gate, leftovers, read_header
 from .formats import FIRST_LOOK, detect
 from .header import is_qcow2
+from .layout import LOOK, Layout, layout
 from .locks import busy
 from .model import Base, Desired, Image, Observed
+from .plan_shrinking import shrinks
 from .source import same_source
 
 
@@ -36,9 +38,25 @@ def _to_remove(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed
         path,
         image=with_entry(Image(format=format_), entry),
         busy=busy(host, path, entry),
-        dependents=dependents(host, path, entry.identity),
+        base=_base_to_commit(host, desired, entry) if desired.commit else None,
+        dependents=dependents(host, path, entry.identity, desired.folders),
         leftovers=leftovers(host, path),
     )
+
+
+def _base_to_commit(host: Host, desired: Desired, entry: Entry) -> Optional[Base]:
+    """The backing file, after the whole chain was looked at. None where there is none."""
+    qemu_img.tool(host)
+    header = read_header(host, desired.path, entry)[0]
+    if header is None or header.backing_file is None:
+        return None
+    base = follow(host, desired.path, header.backing_file, header.backing_format, Failure, stated=False)
+    below = gate(host, base.path)
+    if below is None:
+        return None
+    others = dependents(host, base.path, below.identity, (os.path.dirname(desired.path), *desired.folders))
+    mine = host.realpath(desired.path)
+    return replace(base, used=busy(host, base.path, below), dependents=tuple(other for other in others if host.realpath(other) != mine))
 
 
 def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
@@ -49,14 +67,16 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
         raise NotReady(f"{path}: the directory {directory} does not exist; create it first", "directory_missing")
     qemu_img.tool(host)
     image = None if entry is None else _image_or_ruin(host, desired, entry)
+    held = busy(host, path, entry) if entry else None
     checksum = _checksum(host, desired)
     new = image is None or desired.recreate
     return Observed(
         path,
         image=image,
         base=_base(host, desired, new),
-        busy=busy(host, path, entry) if entry else None,
-        dependents=dependents(host, path, entry.identity) if entry and desired.recreate else (),
+        busy=held,
+        dependents=dependents(host, path, entry.identity, desired.folders) if entry and (desired.recreate or shrinks(image, desired)) else (),
+        layout=None if held else _layout(host, desired, image),
         checksum=checksum,
         source_size=_source_size(host, desired, image, checksum),
         remembers=origins.remembers(host, directory),
@@ -65,6 +85,13 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
         group=None if desired.group is None else accounts.group_name(accounts.gid(desired.group)),
         free=_free(host, directory),
     )
+
+
+def _layout(host: Host, desired: Desired, image: Optional[Image]) -> Optional[Layout]:
+    """Looked at only where the image is to be shrunk, and nobody has it open."""
+    if image is None or not shrinks(image, desired) or image.encrypted or image.corrupt or image.format not in ("qcow2", "raw"):
+        return None
+    return layout(qemu_img.first_bytes(host, desired.path, image.format, image.size or 0, LOOK))
 
 
 def _source_size(host: Host, desired: Desired, image: Optional[Image], checksum: Optional[str]) -> Optional[int]:
