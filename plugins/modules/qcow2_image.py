@@ -14,8 +14,8 @@ description:
   - An existing image is compared by what its header says. Options that are not given are left as they are.
   - An image that is there keeps what is in it. It is shrunk only where O(allow_shrink) says so and nothing is lost, and made anew only where
     O(recreate) says so. What an image cannot change is an error that names the option and both values.
-  - An image that a guest or another process has open is never changed or removed. The error names the guest and the process,
-    in check mode too.
+  - An image that a guest or another process has open is not changed or removed, but for the disk of a running guest of libvirt, which grows
+    through libvirt, so that the guest sees it. The error names the guest and the process, in check mode too.
   - No existing file is opened before it is known to be a regular file, its format is never guessed from the contents of a guest's disk,
     and every backing file below it is looked at first. qemu-img reads it under limits of memory and time.
   - What comes from O(source) is not trusted. It is refused where it is not what it is said to be, where it needs any other file, where
@@ -72,9 +72,16 @@ options:
   dependents_in:
     description:
       - Further directories in which images may have this one as their backing file, so that it is not removed, replaced, shrunk or
-        committed to while they do. The directory of O(path) is always looked at. Directories in these are not entered.
+        committed to while they do. Directories in these are not entered.
+      - Always looked at are the directory of O(path) and, where libvirt answers at O(uri), the directories of its pools and of the disks
+        of its guests. Overlays anywhere else are not found.
     type: list
     elements: path
+  uri:
+    description:
+      - The libvirt of this host that is asked for running guests and for directories with images. It need not be there.
+    type: str
+    default: qemu:///system
   source:
     description:
       - What a new image is made of, an absolute path or a URL with V(http), V(https) or V(file). It may be compressed
@@ -395,11 +402,12 @@ resource:
 """
 
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import run
-from ansible_collections.virtops.linux.plugins.module_utils.image.resource import RESOURCE
+from ansible_collections.virtops.linux.plugins.module_utils.image.resource import image_resource
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.disks import LibvirtGuests
 
 
 def main():
-    run(RESOURCE)
+    run(image_resource(LibvirtGuests()))
 
 
 if __name__ == "__main__":

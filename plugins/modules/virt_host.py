@@ -158,9 +158,10 @@ from ansible_collections.virtops.linux.plugins.module_utils.bridge.resource impo
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.resource import RESOURCE as CGROUP
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Section, run_many
 from ansible_collections.virtops.linux.plugins.module_utils.hugepages.resource import RESOURCE as HUGEPAGES
-from ansible_collections.virtops.linux.plugins.module_utils.image.resource import RESOURCE as IMAGE
+from ansible_collections.virtops.linux.plugins.module_utils.image.resource import image_resource
 from ansible_collections.virtops.linux.plugins.module_utils.kernel_module.resource import RESOURCE as KERNEL_MODULE
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import accelerated
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.disks import LibvirtGuests
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.resource import RESOURCE as NETWORK
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter.resource import RESOURCE as NWFILTER
@@ -178,7 +179,7 @@ SECTIONS = (
     Section("overlays", OVERLAY),
     Section("bridges", BRIDGE),
     Section("namespaces", NAMESPACE),
-    Section("images", IMAGE),
+    Section("images", image_resource(LibvirtGuests()), inherits=("uri",)),
     Section("seeds", SEED),
     Section("secrets", SECRET, inherits=("uri",)),
     Section("pools", POOL, inherits=("uri",)),

@@ -79,6 +79,17 @@ class GrowImage(Action):
 
 
 @dataclass(frozen=True)
+class GrowGuestDisk(Action):
+    """The image is the disk of a running guest, which sees it grow. from_size, size: bytes."""
+
+    guest: str
+    disk: str
+    from_size: int
+    size: int
+    uri: str = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
 class ShrinkImage(Action):
     """from_size, size: bytes, before and after. loses_backup_table: the second copy of the partition table, at the end."""
 

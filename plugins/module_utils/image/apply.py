@@ -13,10 +13,14 @@ from ..engine import accounts, temporary
 from ..engine.host import Host, explained
 from ..engine.plan import Action
 from . import actions, files, making, qemu_img
+from .guests import Guests
 
 
-def apply(host: Host, action: Action) -> None:
-    _do(action, host)
+def apply(host: Host, action: Action, guests: Guests) -> None:
+    if isinstance(action, actions.GrowGuestDisk):
+        guests.resize(host, action.uri, action.guest, action.disk, action.size)
+    else:
+        _do(action, host)
 
 
 @singledispatch

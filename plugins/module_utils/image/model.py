@@ -41,6 +41,7 @@ SPEC: Dict[str, Any] = {
         "mode": {"type": "raw"},
         "commit": {"type": "bool", "default": False},
         "dependents_in": {"type": "list", "elements": "path"},
+        "uri": {"type": "str", "default": "qemu:///system"},
         "force": {"type": "bool", "default": False},
     },
 }
@@ -86,6 +87,7 @@ class Desired:
     allow_shrink: bool = False
     commit: bool = False
     folders: Tuple[str, ...] = ()
+    uri: str = "qemu:///system"
     force: bool = False
 
 
@@ -127,10 +129,14 @@ class User:
 
 @dataclass(frozen=True)
 class Busy:
-    """An image that qemu's locks protect, and who is known to hold it."""
+    """An image that qemu's locks protect, and who is known to hold it.
+
+    disk: the running guest whose own disk it is, and the name of that disk there. Asked only for an image that is to grow.
+    """
 
     path: str
     users: Tuple[User, ...] = ()
+    disk: Optional[Tuple[str, str]] = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ _LONGEST_NAME = 241
 def from_params(params: Mapping[str, Any]) -> Desired:
     path = plain_path(params["path"])
     if params["state"] == "absent":
-        return Desired(path, present=False, commit=params["commit"], folders=_folders(params["dependents_in"]), force=params["force"])
+        return Desired(
+            path, present=False, commit=params["commit"], folders=_folders(params["dependents_in"]), uri=params["uri"], force=params["force"]
+        )
     if params["commit"]:
         raise Failure("commit: goes with state: absent, before which the contents go into the backing file", "invalid_option_combination")
     desired = Desired(
@@ -50,6 +52,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         mode=_mode(params["mode"]),
         allow_shrink=params["allow_shrink"],
         folders=_folders(params["dependents_in"]),
+        uri=params["uri"],
         force=params["force"],
     )
     _check_backing(desired)

@@ -9,7 +9,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
-from .actions import AmendImage, CommitImage, GrowImage, RebaseImage, RemoveImage, RemoveLeftovers, SetMode, SetOwner, ShrinkImage
+from .actions import AmendImage, CommitImage, GrowGuestDisk, GrowImage, RebaseImage, RemoveImage, RemoveLeftovers, SetMode, SetOwner, ShrinkImage
 from .model import Base, Desired, Image, Observed
 from .options import Options, check_size, newer_features, shown, spelled
 from .plan_making import in_use, make, warnings
@@ -101,9 +101,13 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
             actions.append(ShrinkImage(path, image.format or "", image.size, desired.size, bool(observed.layout and observed.layout.backup_table)))
         else:
             _check_growth(path, image, desired, after.options, desired.size)
-            actions.append(GrowImage(path, image.format or "", image.size, desired.size))
+            disk = observed.busy.disk if observed.busy else None
+            if disk:
+                actions.append(GrowGuestDisk(path, disk[0], disk[1], image.size, desired.size, desired.uri))
+            else:
+                actions.append(GrowImage(path, image.format or "", image.size, desired.size))
         after = replace(after, size=desired.size)
-    if actions:
+    if any(not isinstance(action, GrowGuestDisk) for action in actions):
         _check_changeable(observed, image, "change it")
     owner = observed.owner if observed.owner != image.owner else None
     group = observed.group if observed.group != image.group else None

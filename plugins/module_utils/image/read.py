@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Optional
+from typing import Optional, Sequence, Tuple
 
 from ..engine import accounts
 from ..engine.errors import Failure, NotReady
@@ -15,6 +15,7 @@ from . import fetch, origins, outside, qemu_img
 from .chain import dependents, follow
 from .files import Entry, beginning, gate, leftovers, read_header
 from .formats import FIRST_LOOK, detect
+from .guests import Guests
 from .header import is_qcow2
 from .layout import LOOK, Layout, layout
 from .locks import busy
@@ -23,28 +24,34 @@ from .plan_shrinking import shrinks
 from .source import same_source
 
 
-def read(host: Host, desired: Desired) -> Observed:
+def read(host: Host, desired: Desired, guests: Guests) -> Observed:
     entry = gate(host, desired.path)
-    return _to_keep(host, desired, entry) if desired.present else _to_remove(host, desired, entry)
+    return _to_keep(host, desired, entry, guests) if desired.present else _to_remove(host, desired, entry, guests)
 
 
-def _to_remove(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
+def _folders(host: Host, desired: Desired, guests: Guests) -> Tuple[str, ...]:
+    """Where dependents are looked for besides the folder of the image."""
+    return (*desired.folders, *guests.folders(host, desired.uri))
+
+
+def _to_remove(host: Host, desired: Desired, entry: Optional[Entry], guests: Guests) -> Observed:
     """qemu-img is not needed to remove a file, nor need its contents be sound."""
     path = desired.path
     if entry is None:
         return Observed(path, leftovers=leftovers(host, path))
     format_ = "qcow2" if is_qcow2(beginning(host, path)) else "raw"
+    folders = _folders(host, desired, guests)
     return Observed(
         path,
         image=with_entry(Image(format=format_), entry),
         busy=busy(host, path, entry),
-        base=_base_to_commit(host, desired, entry) if desired.commit else None,
-        dependents=dependents(host, path, entry.identity, desired.folders),
+        base=_base_to_commit(host, desired, entry, folders) if desired.commit else None,
+        dependents=dependents(host, path, entry.identity, folders),
         leftovers=leftovers(host, path),
     )
 
 
-def _base_to_commit(host: Host, desired: Desired, entry: Entry) -> Optional[Base]:
+def _base_to_commit(host: Host, desired: Desired, entry: Entry, folders: Sequence[str]) -> Optional[Base]:
     """The backing file, after the whole chain was looked at. None where there is none."""
     qemu_img.tool(host)
     header = read_header(host, desired.path, entry)[0]
@@ -54,12 +61,12 @@ def _base_to_commit(host: Host, desired: Desired, entry: Entry) -> Optional[Base
     below = gate(host, base.path)
     if below is None:
         return None
-    others = dependents(host, base.path, below.identity, (os.path.dirname(desired.path), *desired.folders))
+    others = dependents(host, base.path, below.identity, (os.path.dirname(desired.path), *folders))
     mine = host.realpath(desired.path)
     return replace(base, used=busy(host, base.path, below), dependents=tuple(other for other in others if host.realpath(other) != mine))
 
 
-def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
+def _to_keep(host: Host, desired: Desired, entry: Optional[Entry], guests: Guests) -> Observed:
     path, directory = desired.path, os.path.dirname(desired.path)
     if not host.is_dir(directory):
         if host.exists(directory):
@@ -70,12 +77,17 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry]) -> Observed:
     held = busy(host, path, entry) if entry else None
     checksum = _checksum(host, desired)
     new = image is None or desired.recreate
+    if held and entry and image and image.size and (desired.size or 0) > image.size:
+        held = replace(held, disk=guests.disk(host, desired.uri, entry.identity))
+    above: Tuple[str, ...] = ()
+    if entry and (desired.recreate or shrinks(image, desired)):
+        above = dependents(host, path, entry.identity, _folders(host, desired, guests))
     return Observed(
         path,
         image=image,
         base=_base(host, desired, new),
         busy=held,
-        dependents=dependents(host, path, entry.identity, desired.folders) if entry and (desired.recreate or shrinks(image, desired)) else (),
+        dependents=above,
         layout=None if held else _layout(host, desired, image),
         checksum=checksum,
         source_size=_source_size(host, desired, image, checksum),

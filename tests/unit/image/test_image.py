@@ -14,7 +14,8 @@ from ansible_collections.virtops.linux.plugins.module_utils.engine.host import R
 from ansible_collections.virtops.linux.plugins.module_utils.image import actions as a
 from ansible_collections.virtops.linux.plugins.module_utils.image import files, locks
 from ansible_collections.virtops.linux.plugins.module_utils.image import plan as p
-from ansible_collections.virtops.linux.plugins.module_utils.image.apply import apply
+from ansible_collections.virtops.linux.plugins.module_utils.image.apply import apply as apply_with
+from ansible_collections.virtops.linux.plugins.module_utils.image.layout import Layout
 from ansible_collections.virtops.linux.plugins.module_utils.image.model import (
     SPEC,
     Base,
@@ -29,7 +30,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.image.model import (
 from ansible_collections.virtops.linux.plugins.module_utils.image.options import DEFAULTS, Options, check_size, largest
 from ansible_collections.virtops.linux.plugins.module_utils.image.params import from_params
 from ansible_collections.virtops.linux.plugins.module_utils.image.qemu_img import Info, explain, option_words, parse_info
-from ansible_collections.virtops.linux.plugins.module_utils.image.read import read
+from ansible_collections.virtops.linux.plugins.module_utils.image.read import read as read_with
 from ansible_collections.virtops.linux.plugins.module_utils.image.view import view
 from support.hosts import FakeHost, converged
 
@@ -55,6 +56,24 @@ def info(name):
 
 def header(name):
     return bytes.fromhex((DATA / f"qemu-img-7.2-header-{name}.hex").read_text()).ljust(MIB, b"\0")
+
+
+class Nobody:
+    """A host without libvirt."""
+
+    def disk(self, host, uri, identity):
+        return None
+
+    def folders(self, host, uri):
+        return ()
+
+
+def read(host, desired):
+    return read_with(host, desired, Nobody())
+
+
+def apply(host, action):
+    apply_with(host, action, Nobody())
 
 
 def refusal(action, code):
@@ -488,3 +507,48 @@ def test_changes_run_under_limits(tmp_path):
     assert host.exhausted() and os.stat(host.path(PATH)).st_mode & 0o7777 == 0o604
     apply(host, a.RemoveImage(PATH))
     assert host.list("/images") == []
+
+
+# Smaller images, committed ones, and those of running guests
+
+
+def test_shrinking_is_planned_where_contents_end_before():
+    smaller = Desired(PATH, size=GIB // 2, allow_shrink=True)
+    ends = replace(THERE, layout=Layout(GIB // 2, "partition 1 in it", backup_table=True))
+    found = converged(p.plan, ends, smaller)
+    assert found.actions == (a.ShrinkImage(PATH, "qcow2", GIB, GIB // 2, True),) and "sgdisk -e" in found.warnings[0]
+    refusal(lambda: p.plan(ends, replace(smaller, size=GIB // 2 - 512)), "shrink_refused")
+    refusal(lambda: p.plan(ends, replace(smaller, allow_shrink=False)), "shrink_refused")
+    refusal(lambda: p.plan(replace(ends, layout=Layout(None, "it is empty")), smaller), "shrink_refused")
+    refusal(lambda: p.plan(replace(ends, dependents=("/images/top",)), replace(smaller, force=True)), "image_has_dependents")
+    refusal(lambda: p.plan(replace(ends, image=replace(IMAGE, snapshots=1)), smaller), "image_has_snapshots")
+    refusal(lambda: p.plan(replace(THERE, image=replace(IMAGE, encrypted=True)), smaller), "image_encrypted")
+    refusal(lambda: p.plan(replace(THERE, busy=Busy(PATH)), smaller), "image_in_use")
+
+
+def test_a_commit_is_planned_where_nobody_else_stands_on_the_backing_file():
+    gone = Desired(PATH, present=False, commit=True)
+    there = replace(THERE, base=Base("/images/base", "qcow2"))
+    assert converged(p.plan, there, gone).actions == (a.CommitImage(PATH, "/images/base"), a.RemoveImage(PATH))
+    refusal(lambda: p.plan(THERE, gone), "no_backing_file")
+    refusal(lambda: p.plan(replace(there, base=replace(there.base, used=Busy("/images/base"))), gone), "image_in_use")
+    shared = replace(there, base=replace(there.base, dependents=("/images/sister",)))
+    refusal(lambda: p.plan(shared, gone), "image_has_dependents")
+    assert len(p.plan(shared, replace(gone, force=True)).actions) == 2
+
+
+def test_the_disk_of_a_running_guest_grows_through_libvirt_and_changes_in_no_other_way():
+    larger = Desired(PATH, size=2 * GIB)
+    live = replace(THERE, busy=Busy(PATH, (User(7, "qemu", "web"),), ("web", "vda")))
+    found = p.plan(live, larger)
+    assert found.actions == (a.GrowGuestDisk(PATH, "web", "vda", GIB, 2 * GIB, "qemu:///system"),)
+    assert found.actions[0].describe() == {
+        "action": "grow_guest_disk",
+        "target": PATH,
+        "guest": "web",
+        "disk": "vda",
+        "from_size": GIB,
+        "size": 2 * GIB,
+    }
+    assert "the guest web" in refusal(lambda: p.plan(live, replace(larger, options=Options(lazy_refcounts=True))), "image_in_use")
+    refusal(lambda: p.plan(replace(live, busy=replace(live.busy, disk=None)), larger), "image_in_use")
