@@ -5,7 +5,7 @@
 
 PARTS := lint types ansible-lint sanity unit integration molecule
 MATRIX := ansible-core lab-bookworm lab-trixie
-.PHONY: $(PARTS:%=test-%) test-lab test-matrix test-ansible-core bench-corpus
+.PHONY: $(PARTS:%=test-%) test-lab test-matrix test-ansible-core bench-corpus bench-images
 
 BUILD := $(CURDIR)/.build
 BIN := $(CURDIR)/.venv/bin
@@ -27,6 +27,7 @@ help:
 	@echo 'make test-lab         of test-molecule, what runs on a lab machine with real KVM; SCENARIOS="virt_host ..." are some of it'
 	@echo 'make test-matrix      every supported ansible-core (test-ansible-core), and the lab on Debian 12 and 13'
 	@echo 'make bench-corpus     all of libvirt'"'"'s own test data through the modules (root); KINDS="pools secrets" for some'
+	@echo 'make bench-images     conversions of 2 GiB of data against plain qemu-img: their ratio'
 	@echo 'make clean            remove what make made in this folder'
 
 # The collection under the path where Ansible looks for it.
@@ -92,6 +93,10 @@ test-lab-%: $(TESTS) | $(collection_link)
 # networks, pools, volumes, secrets and nwfilters take two minutes, domains half an hour.
 bench-corpus: $(TESTS) | $(collection_link)
 	$(BIN)/python tests/benchmarks/corpus/run.py $(KINDS)
+
+# Some minutes, and 7 GiB in the folder for temporary files.
+bench-images: $(TESTS) | $(collection_link)
+	$(BIN)/python tests/benchmarks/bench_images.py
 
 clean:
 	rm -rf .venv .build .ansible .cache *.tar.gz
