@@ -174,3 +174,33 @@ def test_flatten(tmp_path):
         return left
 
     print("flatten:", Series(MODULE, 5, making(folder)).run(before, after))
+
+
+def test_commit(tmp_path):
+    """Through the image, or the backing file once the image is gone, a guest sees what it saw."""
+    folder, origin = tmp_path / "vt-images", tmp_path / "base.qcow2"
+    folder.mkdir()
+    base, path, seen = folder / "base.qcow2", folder / "top.qcow2", tmp_path / "seen.img"
+    overlay = tmp_path / "top.qcow2"
+    qemu_img("create", "-q", "-f", "qcow2", origin, "20M")
+    qemu_io(origin, "write -q -P 1 0 6M")
+    qemu_img("create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", overlay)
+    qemu_io(overlay, "write -q -P 2 4M 12M")
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", overlay, seen)
+
+    def before(turn):
+        base.write_bytes(origin.read_bytes())
+        path.write_bytes(overlay.read_bytes())
+        return {"path": str(path), "state": "absent", "commit": True}
+
+    def after(options):
+        left = "old" if path.exists() else "new"
+        for image in (path, base) if path.exists() else (base,):  # 3: clusters that nothing uses any more, which harm nobody
+            assert subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", image], check=False, timeout=60).returncode in (0, 3)
+        qemu_img("compare", "-f", "qcow2", "-F", "raw", path if path.exists() else base, seen)
+        apply(MODULE, options)
+        assert os.listdir(folder) == ["base.qcow2"]
+        qemu_img("compare", "-f", "qcow2", "-F", "raw", base, seen)
+        return left
+
+    print("commit:", Series(MODULE, 3, working("commit")).run(before, after))

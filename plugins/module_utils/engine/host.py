@@ -165,7 +165,8 @@ class Host:
         with explained("write", path):
             os.makedirs(os.path.dirname(real), exist_ok=True)
             for left in temporary.left_behind(*os.path.split(real)):
-                os.unlink(left)
+                with suppress(OSError):  # somebody else's, of the same name
+                    os.unlink(left)
             handle, new = temporary.open_beside(real)
             with temporary.closed_and_removed(handle, new):
                 if os.path.exists(real):

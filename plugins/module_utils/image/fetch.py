@@ -134,10 +134,14 @@ def _cached(host: Host, origin: Origin, directory: str, checksum: Checksum) -> s
     """The path of the file in the cache, verified now. What is there and does not have its checksum any more is fetched again."""
     host.make_dir(directory, 0o700)
     path = os.path.join(directory, f"{checksum.algorithm}-{checksum.value}")
+    note = f"{path}.part.json"
     with _part(host, path) as handle:
+        for left in files.leftovers(host, note):
+            host.remove(left)
         with suppress(Failure):
             if files.gate(host, path):
                 _verify(host, path, origin, checksum)
+                host.remove(note)  # of a run that was killed right after its last rename
                 return path
         _complete(host, origin, checksum, handle, path)
     return path

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, Optional, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 from ..engine.errors import NotReady
 from ..engine.host import Host
 from .connection import Connection, open_connection
 from .uri import is_local
-from .xmltree import parse
+from .xmltree import Node, parse
 
 
 class LibvirtGuests:
@@ -23,7 +23,7 @@ class LibvirtGuests:
         try:
             with open_connection(host, {"uri": uri}) as connection, connection.explained(f"{uri}: cannot list the guests"):
                 for domain in connection.virt.listAllDomains(connection.api.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-                    for path, target in _disks(domain.XMLDesc()):
+                    for path, target in _disks(connection, domain):
                         if _identity(host, path) == identity:
                             return str(domain.name()), target
         except NotReady:
@@ -47,18 +47,29 @@ class LibvirtGuests:
 
 def _folders(connection: Connection) -> Iterator[str]:
     for pool in connection.virt.listAllStoragePools(0):
-        node = parse(pool.XMLDesc(), pool.name(), "pool")
-        path = node.get("target/path")
-        if node.get("@type") in ("dir", "fs", "netfs") and path:
+        node = _description(connection, pool, "pool")
+        path = node.get("target/path") if node else None
+        if node and node.get("@type") in ("dir", "fs", "netfs") and path:
             yield path
     for domain in connection.virt.listAllDomains(0):
-        for path, _target in _disks(domain.XMLDesc()):
+        for path, _target in _disks(connection, domain):
             yield os.path.dirname(path)
 
 
-def _disks(xml: str) -> Iterator[Tuple[str, str]]:
+def _description(connection: Connection, thing: Any, root: str) -> Optional[Node]:
+    """The XML of a guest or a pool; None where it went away since it was listed."""
+    try:
+        return parse(thing.XMLDesc(), thing.name(), root)
+    except connection.api.libvirtError as error:
+        if error.get_error_code() in (connection.api.VIR_ERR_NO_DOMAIN, connection.api.VIR_ERR_NO_STORAGE_POOL):
+            return None
+        raise
+
+
+def _disks(connection: Connection, domain: Any) -> Iterator[Tuple[str, str]]:
     """The file of each disk, and the name of the disk in the guest."""
-    devices = parse(xml, "a guest", "domain").find("devices")
+    node = _description(connection, domain, "domain")
+    devices = node.find("devices") if node else None
     for disk in devices.all("disk") if devices else ():
         path, target = disk.get("source@file"), disk.get("target@dev")
         if path and target:

@@ -6,6 +6,7 @@ import errno
 import os
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.engine import temporary
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure, NotReady
 from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Host
 
@@ -41,6 +42,19 @@ def test_a_failed_write_keeps_the_old_file(host, tmp_path, monkeypatch):
         host.write("/a", "new")
     assert caught.value.code == "no_space"
     assert host.read("/a") == "old" and os.listdir(tmp_path) == ["a"]
+
+
+def test_what_a_killed_write_left_is_swept_and_a_living_one_is_not(host, tmp_path):
+    handle, living = temporary.open_beside(str(tmp_path / "a"))
+    others = [tmp_path / name for name in (".b.abcdefgh.tmp", ".a.ABCDEFGH.tmp", ".a.abcdefgh.tmp~")]
+    for path in (*others, tmp_path / ".a.abc_efg1.tmp"):
+        path.write_text("")
+    (tmp_path / ".a.aaaaaaaa.tmp").mkdir()
+    host.write("/a", "new")
+    assert sorted(os.listdir(tmp_path)) == sorted(["a", ".a.aaaaaaaa.tmp", os.path.basename(living), *(path.name for path in others)])
+    os.close(handle)
+    host.write("/a", "newer")
+    assert not os.path.exists(living)
 
 
 def test_what_is_not_there(host):
