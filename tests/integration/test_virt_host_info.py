@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import textwrap
 import time
 from pathlib import Path
 
@@ -260,38 +259,51 @@ def test_an_ordinary_user_gets_a_whole_report(report, tmp_path, monkeypatch):
     assert result["facts"]["memory"]["total"] == report["facts"]["memory"]["total"]
 
 
-def test_a_hung_guest_costs_the_module_less_than_five_seconds():
-    """A whole module process, from the options to the result, whose guest never ends."""
-    script = textwrap.dedent(
-        """
-        import sys, time
-        from ansible.module_utils import basic
-        from ansible_collections.virtops.linux.plugins.module_utils.engine.run import run_info
-        from ansible_collections.virtops.linux.plugins.module_utils.kvm.info import gather
-        from ansible_collections.virtops.linux.plugins.module_utils.kvm.probe import probe
-        from ansible_collections.virtops.linux.plugins.module_utils.kvm.spec import SPEC
+#: Fault → how the module's guest gets it. One that spins is a real guest, in an endless loop on its vCPU, where there is a device for it.
+FAULTS = {
+    "sleeps": "info.gather.__defaults__ = (lambda device, seconds: probe.probe(device, sleeping, seconds), *info.gather.__defaults__[1:])",
+    "is killed": "info.gather.__defaults__ = (lambda device, seconds: probe.probe(device, killed, seconds), *info.gather.__defaults__[1:])",
+    **({"spins": r"guest.loop = lambda iterations: b'\xeb\xfe'"} if os.path.exists("/dev/kvm") else {}),
+}
+FAULTY_MODULE = """
+import os, signal, sys, time
+from ansible.module_utils import basic
+from ansible_collections.virtops.linux.plugins.module_utils.kvm import guest, info, probe
+from ansible_collections.virtops.linux.plugins.modules import virt_host_info
 
-        def hanging(device, announce):
-            announce("run")
-            while True:
-                time.sleep(60)
+def sleeping(device, announce):
+    announce("run")
+    time.sleep(60)
 
-        basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
-        basic._ANSIBLE_PROFILE = "legacy"
-        run_info(SPEC, lambda host, params: gather(host, params, lambda device: probe(device, hanging)))
-        """
-    )
-    start = time.monotonic()
-    done = subprocess.run(
-        [modules.TARGET_PYTHON, "-c", script],
-        input='{"ANSIBLE_MODULE_ARGS": {}}',
-        env={**os.environ, "PYTHONPATH": modules.python_path()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert time.monotonic() - start < 5
-    result = json.loads(done.stdout)
-    assert (result["kvm"]["usable"], result["kvm"]["stage"]) == (None, "run")
-    assert statuses(result)["kvm.proof"] == "unknown" and statuses(result)["capacity.memory"] == "pass"
+def killed(device, announce):
+    announce("run")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+{fault}
+basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
+basic._ANSIBLE_PROFILE = "legacy"
+virt_host_info.main()
+"""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_becomes_of_the_guest_the_report_is_there_within_five_seconds(fault):
+    """A whole module process, from the start of Python to the result. On a machine that is busy with other work, one of three is enough."""
+    took = []
+    while len(took) < 3 and (not took or took[-1] >= 5):
+        start = time.monotonic()
+        done = subprocess.run(
+            [modules.TARGET_PYTHON, "-c", FAULTY_MODULE.format(fault=FAULTS[fault])],
+            input='{"ANSIBLE_MODULE_ARGS": {}}',
+            env={**os.environ, "PYTHONPATH": modules.python_path()},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        took.append(time.monotonic() - start)
+        result = json.loads(done.stdout)
+        assert (result["kvm"]["usable"], result["kvm"]["accelerated"], result["kvm"]["stage"]) == (None, None, "run"), result["kvm"]
+        assert ("died" if fault == "is killed" else "the guest was killed") in result["kvm"]["reason"]
+        assert statuses(result)["kvm.proof"] == "unknown" and statuses(result)["capacity.memory"] == "pass"
+    assert took[-1] < 5, took

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Fleets that do not exist, for reports: what the module says of the machines of the unit tests, with numbers of their own.
 
-python -m support.fleet COUNT FOLDER writes an inventory with them.
+In tests/, with the folder above ansible_collections as PYTHONPATH: python -m support.fleet COUNT FOLDER writes an inventory with them.
 """
 
 from __future__ import annotations

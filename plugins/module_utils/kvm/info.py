@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ..engine.errors import Failure
 from ..engine.host import Host
+from .budget import since_start
 from .checks.containers import NAMESPACES, controllers
 from .checks.table import run_checks
 from .headroom import headroom
 from .model import FAIL, WARN, Check, Facts
-from .probe import probe
-from .read.host import Prober, read
+from .read.host import Prober, guest, read
 from .read.registers import Registers
 from .requirements import run_requirements
 from .spec import from_params
@@ -25,10 +25,16 @@ _CONTAINER_CONTROLLERS = {"cpu", "memory", "pids"}
 _LXC_CONTROLLERS = {"cpu", "cpuset", "io", "memory"}
 
 
-def gather(host: Host, params: Mapping[str, Any], prober: Prober = probe, registers: Optional[Registers] = None) -> Dict[str, Any]:
-    """The result of the module. prober: runs the guest. registers: the CPU asked past the kernel."""
+def gather(
+    host: Host,
+    params: Mapping[str, Any],
+    prober: Prober = guest,
+    registers: Optional[Registers] = None,
+    spent: Callable[[], float] = since_start,
+) -> Dict[str, Any]:
+    """The result of the module. prober: runs the guest. registers: the CPU asked past the kernel. spent: seconds since the module started."""
     request = from_params(params)
-    facts = read(host, request, prober, registers)
+    facts = read(host, request, prober, registers, spent)
     checks = [*run_checks(facts, request), *run_requirements(facts, request)]
     report = {
         "checks": [asdict(check) for check in checks],

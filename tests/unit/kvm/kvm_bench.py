@@ -30,14 +30,15 @@ class Bench:
         self.host = build(tmp_path, self.machine, files, script)
         self.registers = FakeRegisters(self.machine)
 
-    def prober(self, device):
+    def prober(self, device, seconds):
         return judge("/dev/kvm", self.machine.guest)
 
-    def report(self, prober=None, **params):
-        return gather(self.host, {**PARAMS, **params}, prober or self.prober, self.registers)
+    def report(self, prober=None, spent=0.0, **params):
+        """spent: the seconds that the module has taken when the guest's turn comes."""
+        return gather(self.host, {**PARAMS, **params}, prober or self.prober, self.registers, lambda: spent)
 
     def facts(self, request=None, prober=None):
-        return read(self.host, request or Request(), prober or self.prober, self.registers)
+        return read(self.host, request or Request(), prober or self.prober, self.registers, lambda: 0.0)
 
 
 def by_id(report):

@@ -63,7 +63,8 @@ def proof_verdict(facts: Facts, proof: Proof) -> Verdict:
     if proof.stage == "skipped":
         return UNKNOWN, proof.reason, "set kvm_probe: true"
     if proof.usable is None:
-        return UNKNOWN, proof.reason, "dmesg says what the kernel saw; reload the KVM module, or boot another kernel, before guests run here"
+        way_out = "run this again, once the machine is less busy; dmesg says what the kernel saw; reload the KVM module, or boot another kernel"
+        return UNKNOWN, proof.reason, f"{way_out}, before guests run here"
     if proof.usable:
         if proof.accelerated is None:
             return WARN, proof.reason, "start a guest here and see how fast it is, before others count on it"

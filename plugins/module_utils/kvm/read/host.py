@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Callable, Dict, Mapping, Optional, Tuple, TypeVar
 
 from ...engine.errors import Failure
 from ...engine.host import Host
+from ..budget import for_the_guest, since_start
 from ..model import Facts, Proof, skipped
 from ..probe import probe
 from ..spec import Request
@@ -26,11 +28,21 @@ from .registers import Registers
 from .security import read_security
 
 Section = TypeVar("Section")
-Prober = Callable[[str], Proof]
+#: The device, and the seconds that its guest may take → what it showed.
+Prober = Callable[[str, float], Proof]
 
 
-def read(host: Host, request: Request, prober: Prober = probe, registers: Optional[Registers] = None) -> Facts:
-    """The sections that the request needs. prober: runs the guest. registers: the CPU asked past the kernel."""
+def guest(device: str, seconds: float) -> Proof:
+    return probe(device, seconds=seconds)
+
+
+def read(
+    host: Host, request: Request, prober: Prober = guest, registers: Optional[Registers] = None, spent: Callable[[], float] = since_start
+) -> Facts:
+    """The sections that the request needs. prober: runs the guest. registers: the CPU asked past the kernel.
+
+    spent: the seconds that this module has taken so far. The guest comes last and takes of what is left, as it is the one to hang.
+    """
     wanted = request.reads()
     unseen: Dict[str, str] = {}
     asked = registers or Registers(host)
@@ -47,14 +59,10 @@ def read(host: Host, request: Request, prober: Prober = probe, registers: Option
             unseen[name] = f"{type(error).__name__}: {error}"
         return None
 
-    proof = skipped("the subset kvm was not asked for")
-    if "kvm" in wanted:
-        proof = prober(host.path(DEVICE)) if request.probe else skipped("kvm_probe is false, so no guest was run")
-    return Facts(
+    facts = Facts(
         platform=read_platform(host, cpuinfo, asked),
-        proof=proof,
+        proof=skipped("the subset kvm was not asked for"),
         cpu=section("cpu", lambda: read_cpu(host, cpuinfo, asked)),
-        kvm=section("kvm", lambda: read_kvm(host, proof, request.user)),
         confidential=section("confidential", lambda: read_confidential(host, cpuinfo, asked)),
         iommu=section("iommu", lambda: read_iommu(host)),
         memory=section("memory", lambda: read_memory(host)),
@@ -67,6 +75,10 @@ def read(host: Host, request: Request, prober: Prober = probe, registers: Option
         modules=section("modules", lambda: modules_there(host, request.requirements.modules)),
         unseen=unseen,
     )
+    if "kvm" not in wanted:
+        return facts
+    proof = prober(host.path(DEVICE), for_the_guest(spent())) if request.probe else skipped("kvm_probe is false, so no guest was run")
+    return replace(facts, proof=proof, kvm=section("kvm", lambda: read_kvm(host, proof, request.user)))
 
 
 def modules_there(host: Host, names: Tuple[str, ...]) -> Mapping[str, bool]:
