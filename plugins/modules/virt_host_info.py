@@ -12,7 +12,8 @@ description:
   - Judges whether a machine can run guests and containers, in checks of a status, the evidence for it and the remedy.
   - KVM is proven by running a guest. A loop of two instructions runs through C(/dev/kvm) and is timed, which takes a fifth of a second.
     A machine whose C(/dev/kvm) is there and whose guests never finish booting is told from one that works, which neither
-    the flags of the CPU nor C(virsh domcapabilities) can do. The guest runs in a process of its own that is killed after two seconds.
+    the flags of the CPU nor C(virsh domcapabilities) can do. The guest runs in a process of its own that is killed after two seconds,
+    or after less where the module was slow to start, so that the whole ends within five.
   - Returns facts as numbers, for placing guests, and fails where O(requirements) are not met and O(fail_on) says so.
   - What every check stands for, and how it compares with C(virt-host-validate), C(kvm-ok) and C(systemd-detect-virt),
     is the collection's page C(docs/checks.md).

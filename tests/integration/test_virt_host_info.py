@@ -261,8 +261,8 @@ def test_an_ordinary_user_gets_a_whole_report(report, tmp_path, monkeypatch):
 
 #: Fault → how the module's guest gets it. One that spins is a real guest, in an endless loop on its vCPU, where there is a device for it.
 FAULTS = {
-    "sleeps": "info.gather.__defaults__ = (lambda device, seconds: probe.probe(device, sleeping, seconds), *info.gather.__defaults__[1:])",
-    "is killed": "info.gather.__defaults__ = (lambda device, seconds: probe.probe(device, killed, seconds), *info.gather.__defaults__[1:])",
+    "sleeps": "info.gather.__defaults__ = (lambda device, silence: probe.probe(device, sleeping, silence=silence), *info.gather.__defaults__[1:])",
+    "is killed": "info.gather.__defaults__ = (lambda device, silence: probe.probe(device, killed, silence=silence), *info.gather.__defaults__[1:])",
     **({"spins": r"guest.loop = lambda iterations: b'\xeb\xfe'"} if os.path.exists("/dev/kvm") else {}),
 }
 FAULTY_MODULE = """

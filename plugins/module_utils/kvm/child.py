@@ -12,7 +12,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, NoReturn, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Tuple
 
 #: What the child calls to be heard: say(stage="run").
 Say = Callable[..., None]
@@ -22,20 +22,20 @@ _REAP_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Heard:
-    """said: what the child said, later words over earlier ones. hung: it was still alive when the time was up.
+    """said: what the child said, later words over earlier ones. hung: the seconds that were up while it was still alive, 0 where it ended.
 
     error: the number of the error where no process could be started.
     """
 
     said: Mapping[str, Any] = field(default_factory=dict)
-    hung: bool = False
+    hung: float = 0.0
     error: int = 0
 
 
-def in_child(work: Callable[[Say], None], seconds: float) -> Heard:
+def in_child(work: Callable[[Say], None], seconds: float, silence: Optional[float] = None) -> Heard:
     """Run the work in a child. Never raises, and never takes longer than the seconds and a moment.
 
-    The child is killed then, whatever it does. Words that it said before are kept.
+    The child is killed then, whatever it does, and before then when it said nothing for the seconds of silence. Words that it said are kept.
     """
     try:
         reader, writer = os.pipe()
@@ -51,11 +51,11 @@ def in_child(work: Callable[[Say], None], seconds: float) -> Heard:
         _be_the_child(work, seconds, writer)
     os.close(writer)
     try:
-        text, alive = _listen(reader, seconds)
+        text, hung = _listen(reader, seconds, seconds if silence is None else silence)
     finally:
         os.close(reader)
         _end(child)
-    return Heard(words(text), alive)
+    return Heard(words(text), hung)
 
 
 def words(text: bytes) -> Dict[str, Any]:
@@ -91,21 +91,24 @@ def _detach(seconds: float) -> None:
         os.dup2(nothing, standard)
 
 
-def _listen(reader: int, seconds: float) -> Tuple[bytes, bool]:
-    """What the child wrote until it ended or the time was up, and whether it was still alive then."""
+def _listen(reader: int, seconds: float, silence: float) -> Tuple[bytes, float]:
+    """What the child wrote until it ended or the time was up, and how long that time was; 0 where it ended."""
     poller = select.poll()
     poller.register(reader, select.POLLIN | select.POLLHUP)
-    deadline = time.monotonic() + seconds
+    heard = time.monotonic()
+    deadline = heard + seconds
     text: List[bytes] = []
     while True:
-        left = deadline - time.monotonic()
+        now = time.monotonic()
+        left = min(deadline, heard + silence) - now
         if left <= 0:
-            return b"".join(text), True
+            return b"".join(text), seconds if now >= deadline else silence
         if poller.poll(math.ceil(left * 1000)):
             piece = os.read(reader, 65536)
             if not piece:
-                return b"".join(text), False
+                return b"".join(text), 0.0
             text.append(piece)
+            heard = time.monotonic()
 
 
 def _end(child: int) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Mapping, Optional
 
 from ..engine.host import Host
+from .budget import LONGEST
 from .child import Heard, Say, in_child
 from .guest import Announce, prove
 from .model import Proof
@@ -33,19 +34,20 @@ def accelerated(host: Host) -> bool:
     return probe(host.path("/dev/kvm")).accelerated is True
 
 
-def probe(device: str = "/dev/kvm", guest: Guest = prove, seconds: float = 2.0) -> Proof:
+def probe(device: str = "/dev/kvm", guest: Guest = prove, seconds: float = LONGEST, silence: Optional[float] = None) -> Proof:
     """Run a guest through the device. Never raises, and never takes longer than the seconds and a moment.
 
     Whatever the child does, it is killed then: a guest that hangs is an answer too.
+    silence: the seconds after which one that says nothing is taken to hang already.
     """
-    return judge(device, _in_child(device, guest, seconds), seconds)
+    return judge(device, _in_child(device, guest, seconds, silence))
 
 
 @dataclass(frozen=True)
 class Report:
     """What came of the child.
 
-    outcome: ran, refused (with the error), faulty (with the complaint), hung (it had to be killed) or died.
+    outcome: ran, refused (with the error), faulty (with the complaint), hung (it had to be killed, after so many seconds) or died.
     capabilities: name → what KVM answered, where it came that far.
     """
 
@@ -55,17 +57,18 @@ class Report:
     error: int = 0
     complaint: str = ""
     capabilities: Optional[Mapping[str, int]] = None
+    seconds: float = LONGEST
 
 
-def judge(device: str, report: Report, seconds: float = 2.0) -> Proof:
+def judge(device: str, report: Report) -> Proof:
     """What the child's report means."""
-    return replace(_meaning(device, report, seconds), capabilities=report.capabilities)
+    return replace(_meaning(device, report), capabilities=report.capabilities)
 
 
-def _meaning(device: str, report: Report, seconds: float) -> Proof:
+def _meaning(device: str, report: Report) -> Proof:
     stage = report.stage
     if report.outcome == "hung":
-        return Proof(None, None, None, stage, None, f"{device}: no answer in stage {stage} within {seconds:g} seconds; the guest was killed")
+        return Proof(None, None, None, stage, None, f"{device}: no answer in stage {stage} within {report.seconds:g} seconds; the guest was killed")
     if report.outcome == "died":
         return Proof(None, None, None, stage, None, f"{device}: the process of the guest died in stage {stage}")
     if report.outcome == "refused":
@@ -101,7 +104,7 @@ def _refusal(device: str, stage: str, error: int) -> str:
     return f"{device}: refused in stage {stage}: {said}"
 
 
-def _in_child(device: str, guest: Guest, seconds: float) -> Report:
+def _in_child(device: str, guest: Guest, seconds: float, silence: Optional[float]) -> Report:
     def work(say: Say) -> None:
         """Run the guest, and say how it went."""
         try:
@@ -111,11 +114,12 @@ def _in_child(device: str, guest: Guest, seconds: float) -> Report:
         except BaseException as error:
             say(outcome="faulty", complaint=f"{error}" or type(error).__name__)
 
-    return report(in_child(work, seconds))
+    return report(in_child(work, seconds, silence))
 
 
 def report(heard: Heard) -> Report:
     """What the words of the child add up to. One that had said its outcome before the time was up has ended, however long its exit takes."""
     if heard.error:
         return Report("refused", error=heard.error)
-    return Report(**{"outcome": "hung" if heard.hung else "died", **heard.said})
+    ended = {"outcome": "hung", "seconds": heard.hung} if heard.hung else {"outcome": "died"}
+    return Report(**{**ended, **heard.said})

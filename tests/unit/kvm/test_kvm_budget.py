@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.kvm.budget import LONGEST, SHORTEST, WHOLE, for_the_guest, since_start
 
 
-@pytest.mark.parametrize(("spent", "left"), [(0.0, 2.0), (1.9, 2.0), (2.5, 1.5), (3.24, 0.8), (3.5, 0.5), (4.5, 0.5), (100.0, 0.5)])
+@pytest.mark.parametrize(("spent", "left"), [(0.0, 2.0), (2.2, 2.0), (2.7, 1.5), (3.24, 1.0), (3.5, 0.7), (4.5, 0.7), (100.0, 0.7)])
 def test_the_guest_gets_what_is_left(spent, left):
     assert for_the_guest(spent) == left
 
@@ -17,7 +17,7 @@ def test_the_guest_gets_what_is_left(spent, left):
 def test_the_whole_holds_wherever_the_guest_can_be_given_enough():
     """A second is left after the guest as long as there is more than its shortest time."""
     for tenth in range(36):
-        assert tenth / 10 + for_the_guest(tenth / 10) + 1 <= WHOLE + 0.05
+        assert tenth / 10 + for_the_guest(tenth / 10) + 0.8 <= WHOLE + 0.05
     assert SHORTEST < LONGEST < WHOLE
 
 

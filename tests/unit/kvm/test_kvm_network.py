@@ -95,7 +95,7 @@ def test_a_filter_over_bridges(machine, files, script, status, words):
 
 
 def test_routes_of_the_kernel():
-    assert parse_routes(ROUTES) == [Subnet("192.0.2.0/24", "eth0", "eth0")]
+    assert parse_routes(ROUTES) == [Subnet("203.0.113.0/24", "eth0", "eth0")]
     lines = (
         "20010db8000500000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 1 0 00000001 br0\n"
         "fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 1 0 00000001 br0\n"

@@ -76,6 +76,23 @@ def test_the_time_is_two_seconds_where_nothing_is_said():
     assert 1.9 < time.monotonic() - start < 3
 
 
+def test_a_guest_that_says_nothing_hangs_and_a_slow_one_does_not():
+    def slow(device, announce):
+        for _step in range(6):
+            announce("run")
+            time.sleep(0.2)
+        return 1.0
+
+    def silent(device, announce):
+        announce("memory")
+        time.sleep(60)
+
+    assert probe("/dev/kvm", slow, seconds=60, silence=1.0).accelerated is True
+    start = time.monotonic()
+    assert "no answer in stage memory within 0.3 seconds" in probe("/dev/kvm", silent, seconds=60, silence=0.3).reason
+    assert time.monotonic() - start < 30
+
+
 def test_a_child_that_is_killed_is_said_to_have_died():
     def dying(device, announce):
         announce("create_vcpu")
@@ -202,8 +219,8 @@ def test_a_report_cut_short_is_no_proof():
 
 def test_a_line_cut_short_by_the_kill_is_left_out():
     assert words(b'{"stage": "run"}\n{"outcome": "ra') == {"stage": "run"}
-    assert report(Heard({"stage": "run"}, hung=True)) == Report("hung", "run")
-    assert report(Heard({"stage": "run", "outcome": "ran", "nanoseconds": 0.5}, hung=True)) == Report("ran", "run", 0.5)
+    assert report(Heard({"stage": "run"}, hung=0.7)) == Report("hung", "run", seconds=0.7)
+    assert report(Heard({"stage": "run", "outcome": "ran", "nanoseconds": 0.5}, hung=2.0)) == Report("ran", "run", 0.5, seconds=2.0)
     assert report(Heard(error=errno.EAGAIN)) == Report("refused", error=errno.EAGAIN)
 
 
@@ -213,7 +230,7 @@ def test_what_a_child_said_before_it_hung_is_kept():
         time.sleep(60)
         say(second=2)
 
-    assert in_child(half, 0.2) == Heard({"first": 1}, hung=True)
+    assert in_child(half, 0.2) == Heard({"first": 1}, hung=0.2)
 
 
 def test_the_guest_says_what_kvm_can():

@@ -28,12 +28,12 @@ from .registers import Registers
 from .security import read_security
 
 Section = TypeVar("Section")
-#: The device, and the seconds that its guest may take → what it showed.
+#: The device, and the seconds for which its guest may be silent → what it showed.
 Prober = Callable[[str, float], Proof]
 
 
-def guest(device: str, seconds: float) -> Proof:
-    return probe(device, seconds=seconds)
+def guest(device: str, silence: float) -> Proof:
+    return probe(device, silence=silence)
 
 
 def read(
