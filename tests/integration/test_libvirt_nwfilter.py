@@ -74,8 +74,9 @@ def test_in_use():
     nic = f"<interface type='user'><filterref filter='{NAME}'/></interface>"
     xml = f"<domain type='qemu'><name>{GUEST}</name><memory>65536</memory><os><type>hvm</type></os><devices>{nic}</devices></domain>"
     virsh("define", "/dev/stdin", stdin=xml.replace("type='user'>", "type='bridge'><source bridge='vt-none'/>"))
-    message = refused(MODULE, {"name": NAME, "state": "absent"}, "nwfilter_in_use", check_mode=True)
+    message = refused(MODULE, {"name": NAME, "state": "absent"}, "nwfilter_in_use")
     assert f"the filter {NAME}-outer, the guest {GUEST}" in message
+    assert GUEST in str(check(MODULE, {"name": NAME, "state": "absent"})["warnings"])
 
 
 def test_a_filter_of_virsh_is_adopted_and_text_stays_text():

@@ -193,7 +193,8 @@ def test_wipe(raw):
 def test_a_volume_that_a_guest_has():
     apply(MODULE, volume(capacity="16M", format="qcow2"))
     guest()
-    assert GUEST in refused(MODULE, volume(state="absent"), "volume_in_use", check_mode=True)
+    assert GUEST in refused(MODULE, volume(state="absent", wipe="zero"), "volume_in_use")
+    assert GUEST in str(check(MODULE, volume(state="absent"))["warnings"])
     cycle(MODULE, volume(capacity="20M"))
     virsh("start", GUEST, "--paused")
     assert GUEST in refused(MODULE, volume(capacity="24M"), "volume_in_use", check_mode=True)

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from dataclasses import replace
+from typing import Any, Dict, Optional, Tuple
 
-from ...engine.errors import Failure
 from ...engine.plan import Plan
 from ..objects import plan as objects
 from ..objects.model import Desired
@@ -14,9 +14,15 @@ from .model import NWFILTER, Observed
 
 
 def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
-    if desired.state == "absent" and observed.users:
-        raise Failure(f"nwfilter {desired.name}: is in use by {', '.join(observed.users)}; take it from there first", "nwfilter_in_use")
-    return objects.plan(observed, desired, NWFILTER)
+    base = objects.plan(observed, desired, NWFILTER)
+    # An earlier task of the same play may be about to take these away, so this is refused when it comes to it.
+    users = in_use(desired.name, observed.users) if desired.state == "absent" else None
+    return replace(base, warnings=(*base.warnings, users), after=replace(base.after, users=())) if users else base
+
+
+def in_use(name: str, users: Tuple[str, ...]) -> Optional[str]:
+    """The sentence that refuses to undefine a filter, or None."""
+    return f"nwfilter {name}: is in use by {', '.join(users)}; take it from there first" if users else None
 
 
 def view(observed: Observed, desired: Desired) -> Dict[str, Any]:

@@ -17,11 +17,11 @@ ACCESS = Access(NWFILTER, "nwfilter", "listAllNWFilters")
 
 def read(connection: Connection, desired: Desired) -> Observed:
     base = ACCESS.read(connection, desired)
-    users = _users(connection, desired.name) if desired.state == "absent" and base.inactive is not None else ()
+    users = users_of(connection, desired.name) if desired.state == "absent" and base.inactive is not None else ()
     return Observed(inactive=base.inactive, uuid_holder=base.uuid_holder, users=users)
 
 
-def _users(connection: Connection, name: str) -> Tuple[str, ...]:
+def users_of(connection: Connection, name: str) -> Tuple[str, ...]:
     """Filters that refer to it, and guests that have it on an interface, in their definition or at run time."""
     api, found = connection.api, []
     for other in connection.virt.listAllNWFilters(0):

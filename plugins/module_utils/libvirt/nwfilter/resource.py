@@ -6,15 +6,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...engine.errors import Failure
 from ...engine.run import Resource
 from ..connection import Connection, open_connection
 from ..objects.apply import apply as apply_step
+from ..objects.plan import Undefine
 from .model import SPEC, from_params
-from .plan import facts, nothing, plan, view
-from .read import ACCESS, read
+from .plan import facts, in_use, nothing, plan, view
+from .read import ACCESS, read, users_of
 
 
 def _apply(connection: Connection, action: Any) -> None:
+    if isinstance(action, Undefine):
+        users = in_use(action.target, users_of(connection, action.target))
+        if users:
+            raise Failure(users, "nwfilter_in_use")
     apply_step(connection, action, ACCESS)
 
 

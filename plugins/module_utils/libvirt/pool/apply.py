@@ -16,11 +16,21 @@ from .read import ACCESS
 def apply(connection: Connection, action: Any) -> None:
     if isinstance(action, plan.Build):
         _build(connection, action)
+    elif isinstance(action, plan.StopEmpty):
+        _stop_empty(connection, action)
     elif isinstance(action, plan.Delete):
-        with connection.explained(f"{action.subject}: what it stands on cannot be deleted"):
+        with connection.explained(f"{action.subject}: what it stands on cannot be deleted", "delete_failed"):
             ACCESS.require(connection, action.target).delete(0)
     else:
         apply_step(connection, action, ACCESS)
+
+
+def _stop_empty(connection: Connection, action: plan.StopEmpty) -> None:
+    with connection.explained(f"{action.subject}: cannot be read"):
+        full = plan.not_empty(action.target, sorted(ACCESS.require(connection, action.target).listVolumes()))
+    if full:
+        raise Failure(full, "pool_not_empty")
+    apply_step(connection, action, ACCESS)
 
 
 def _build(connection: Connection, action: plan.Build) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from ...engine.errors import Failure, NotReady
 from ...engine.plan import HIDDEN, Action, Plan
@@ -23,6 +23,15 @@ class Build(objects.Step):
 
     format: Optional[str] = None
     undo: bool = field(default=False, metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class StopEmpty(objects.Stop):
+    """Stop it if it has no volumes, because it is to be deleted."""
+
+    @property
+    def kind(self) -> str:
+        return "stop_pool"
 
 
 @dataclass(frozen=True)
@@ -75,17 +84,25 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
     if not desired.delete or observed.inactive is None:
         return replace(base, after=replace(base.after, sizes=()))
     name = desired.name
-    if observed.contents:
-        some = ", ".join(observed.contents[:5]) + (", ..." if len(observed.contents) > 5 else "")
-        raise Failure(f"pool {name}: still holds {some}; delete these volumes first, or leave delete out to keep all of it", "pool_not_empty")
+    # An earlier task of the same play may be about to empty it, so this is refused when it comes to it.
+    full = not_empty(name, observed.contents)
     if not observed.persistent:
         raise Failure(f"pool {name}: goes when it stops, for it is not persistent; make it so first, or leave delete out", "invalid_state_change")
     actions: List[Action] = []
     for action in base.actions:
+        if isinstance(action, objects.Stop):
+            action = StopEmpty(name, POOL)
         if isinstance(action, Undefine) and observed.directory is not False:
             actions.append(Delete(name, POOL))
         actions.append(action)
-    return Plan(tuple(actions), replace(base.after, directory=None, content=None, sizes=()))
+    after = replace(base.after, directory=None, content=None, contents=(), sizes=())
+    return Plan(tuple(actions), after, warnings=(full,) if full else ())
+
+
+def not_empty(name: str, contents: Sequence[str]) -> Optional[str]:
+    """The sentence that refuses to delete what a pool stands on, or None."""
+    some = ", ".join(contents[:5]) + (", ..." if len(contents) > 5 else "")
+    return f"pool {name}: still holds {some}; delete these volumes first, or leave delete out to keep all of it" if contents else None
 
 
 def view(observed: Observed, desired: Desired) -> Dict[str, Any]:

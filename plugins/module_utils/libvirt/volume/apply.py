@@ -8,12 +8,15 @@ import time
 from functools import singledispatch
 from typing import Any, Callable
 
+from ...engine.errors import Failure
 from ...engine.plan import Action
 from ..connection import Connection
 from ..xmltree import render
 from . import plan
+from .model import Volume
 from .read import find_pool, find_volume
 from .stream import upload
+from .users import dependents_of, guests_of
 
 #: A pool that has just taken an upload looks its volumes over by itself, and refuses whoever comes meanwhile.
 _PATIENCE_SECONDS = 30.0
@@ -48,6 +51,19 @@ def _patiently(connection: Connection, call: Callable[[], Any]) -> Any:
             if not (busy and ("asynchronous" in str(error) or "in use" in str(error))) or time.monotonic() >= deadline:
                 raise
         time.sleep(_POLL_SECONDS)
+
+
+def _unused(connection: Connection, action: plan.VolumeStep) -> Any:
+    """The volume, after it was seen that nobody has it."""
+    volume = _volume(connection, action)
+    with connection.explained(f"{_label(action)}: cannot be read"):
+        path = volume.path()
+        guests = guests_of(connection, action.pool, action.target, path)[0]
+        dependents = dependents_of(find_pool(connection, action.pool), action.target, path)
+    user = plan.in_use(Volume(0, guests=guests, dependents=dependents), f"{action.pool}/{action.target}")
+    if user:
+        raise Failure(user, "volume_in_use")
+    return volume
 
 
 @singledispatch
@@ -86,13 +102,13 @@ def _resize(action: plan.ResizeVolume, connection: Connection) -> None:
 @_do.register
 def _wipe(action: plan.WipeVolume, connection: Connection) -> None:
     algorithm = getattr(connection.api, f"VIR_STORAGE_VOL_WIPE_ALG_{action.algorithm.upper()}")
-    volume = _volume(connection, action)
+    volume = _unused(connection, action)
     with connection.explained(f"{_label(action)}: cannot be wiped"):
         _patiently(connection, lambda: volume.wipePattern(algorithm, 0))
 
 
 @_do.register
 def _delete(action: plan.DeleteVolume, connection: Connection) -> None:
-    volume = _volume(connection, action)
+    volume = _unused(connection, action)
     with connection.explained(f"{_label(action)}: cannot be deleted"):
         _patiently(connection, lambda: volume.delete(0))

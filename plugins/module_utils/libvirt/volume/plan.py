@@ -183,14 +183,19 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
     volume, label = observed.volume, _label(desired)
     if volume is None:
         return Plan((), observed)
-    if volume.guests:
-        raise Failure(
-            f"volume {label}: the guest {volume.guests[0]} has it as a disk; take it from that guest, or undefine the guest, first", "volume_in_use"
-        )
-    if volume.dependents:
-        raise Failure(f"volume {label}: {', '.join(volume.dependents)} stands on it; delete that first, or make it stand alone", "volume_in_use")
+    # An earlier task of the same play may be about to take these away, so this is refused when it comes to it.
+    user = in_use(volume, label)
     actions: List[Action] = [WipeVolume(desired.name, desired.pool, desired.wipe)] if desired.wipe else []
-    return Plan((*actions, DeleteVolume(desired.name, desired.pool)), replace(observed, volume=None))
+    return Plan((*actions, DeleteVolume(desired.name, desired.pool)), replace(observed, volume=None), warnings=(user,) if user else ())
+
+
+def in_use(volume: Volume, label: str) -> Optional[str]:
+    """The sentence that refuses to delete a volume, or None."""
+    if volume.guests:
+        return f"volume {label}: the guest {volume.guests[0]} has it as a disk; take it from that guest first"
+    if volume.dependents:
+        return f"volume {label}: {', '.join(volume.dependents)} stands on it; delete that first, or make it stand alone"
+    return None
 
 
 def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
