@@ -90,7 +90,7 @@ test-ansible-core: $(TESTS) | $(collection_link)
 test-lab-%: $(TESTS) | $(collection_link)
 	VIRTOPS_LAB_RELEASE=$* $(BIN)/python scripts/lab $(SCENARIOS)
 
-# networks, pools, volumes, secrets and nwfilters take two minutes, domains half an hour.
+# Networks, pools, volumes, secrets and nwfilters take two minutes, domains twenty.
 bench-corpus: $(TESTS) | $(collection_link)
 	$(BIN)/python tests/benchmarks/corpus/run.py $(KINDS)
 

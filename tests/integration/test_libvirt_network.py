@@ -123,6 +123,16 @@ def test_xml_and_options_on_top():
     settled(MODULE, {"state": "inactive", "xml": virsh("net-dumpxml", "--inactive", NAME)})
 
 
+def test_what_libvirt_does_not_keep_is_remembered_and_warned_of(defined):
+    options = {**defined, "xml": "<network><colour>blue</colour></network>"}
+    made = apply(MODULE, options)
+    assert made["changed"] and "does not keep colour" in str(made["warnings"])
+    assert "does not keep colour" in str(settled(MODULE, options)["warnings"])
+    cycle(MODULE, {**defined, "mtu": 1400})
+    assert apply(MODULE, options)["changed"]  # the definition is another one now, so it is asked for again
+    settled(MODULE, options)
+
+
 def test_an_equal_network_of_virsh_is_adopted():
     virsh("net-define", "/dev/stdin", stdin=f"<network><name>{NAME}</name><bridge name='vt-net0'/><ip address='198.18.77.1' prefix='24'/></network>")
     options = {"name": NAME, "state": "inactive", "bridge": {"name": "vt-net0"}, "ips": [{"address": "198.18.77.1/24"}]}
