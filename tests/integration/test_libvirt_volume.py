@@ -151,8 +151,8 @@ def test_upload_of_qcow2_and_more_capacity(qcow2):
     refused(MODULE, {"pool": POOL, "name": "other", "source": str(qcow2), "format": "raw"}, "format_differs")
 
 
-def test_half_an_upload_never_looks_whole(qcow2, monkeypatch):
-    """Interrupted for good after the first bytes: by a limit on what this process may read, and by hand."""
+def test_half_an_upload_never_looks_whole(qcow2):
+    """What is there when the power goes, before the first byte and after some."""
     path = FOLDER / NAME
     virsh("vol-create-as", POOL, NAME, "0", "--allocation", "0")
     assert steps(cycle(MODULE, volume(source=str(qcow2)))) == ["upload_volume"]  # made, and not filled
@@ -166,7 +166,7 @@ def test_half_an_upload_never_looks_whole(qcow2, monkeypatch):
 
 
 def test_a_failing_upload_leaves_its_seal(tmp_path):
-    """The pool is full: /dev/shm-like, 1 MiB small."""
+    """The pool is full: it has 1 MiB."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "vt-volumes", str(FOLDER)], check=True)
     try:
         path = tmp_path / "large"
