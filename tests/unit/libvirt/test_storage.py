@@ -99,6 +99,13 @@ def test_a_device_with_data_and_its_mount_point_is_built_already():
     assert kinds(converged(pool.plan, pool_model.Observed(directory=True, content=True), wish)) == ["define_pool", "start_pool"]
 
 
+def test_a_volume_group_that_cannot_be_seen_is_not_deleted():
+    tree = canonical(parse("<pool type='logical'><name>p</name></pool>", "xml", "pool"), RULES)
+    with pytest.raises(Failure) as caught:
+        pool.plan(pool_model.Observed(inactive=tree), desired(pool_model, name="p", state="absent", delete=True))
+    assert caught.value.code == "pool_not_active"
+
+
 def test_a_pool_without_its_directory_does_not_start():
     with pytest.raises(NotReady) as caught:
         pool.plan(a_pool(active=False, directory=False), desired(pool_model, name="p"))

@@ -27,7 +27,9 @@ def apply(connection: Connection, action: Any) -> None:
 
 def _stop_empty(connection: Connection, action: plan.StopEmpty) -> None:
     with connection.explained(f"{action.subject}: cannot be read"):
-        full = plan.not_empty(action.target, sorted(ACCESS.require(connection, action.target).listVolumes()))
+        pool = ACCESS.require(connection, action.target)
+        pool.refresh(0)  # what others have put there since libvirt looked last
+        full = plan.not_empty(action.target, sorted(pool.listVolumes()))
     if full:
         raise Failure(full, "pool_not_empty")
     apply_step(connection, action, ACCESS)

@@ -11,7 +11,7 @@ from ...engine.errors import Failure, NotReady
 from ...engine.plan import HIDDEN, Action, Plan
 from ..objects import plan as objects
 from ..objects.plan import Define, Start, Undefine
-from .model import FORMATTED, POOL, Desired, Observed
+from .model import DIRECTORIES, FORMATTED, POOL, Desired, Observed
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
     full = not_empty(name, observed.contents)
     if not observed.persistent:
         raise Failure(f"pool {name}: goes when it stops, for it is not persistent; make it so first, or leave delete out", "invalid_state_change")
+    if observed.active is None and observed.inactive.get("@type") not in DIRECTORIES:  # a directory with files in it is not removed
+        raise Failure(f"pool {name}: is not active, so whether it has volumes cannot be seen; start it first, or leave delete out", "pool_not_active")
     actions: List[Action] = []
     for action in base.actions:
         if isinstance(action, objects.Stop):
