@@ -44,13 +44,11 @@ def _gather(
             observed = access.observe(connection, thing)
             details[name] = facts(connection, thing, observed)
             if observed.persistent and observed.inactive is not None:
-                found.append({"uri": params["uri"], **_options(access, name, observed)})
+                found.append({"uri": params["uri"], **_options(access, name, observed, pretty(observed.inactive))})
     return {key: found, "details": details}
 
 
-def _options(access: Access, name: str, observed: Observed) -> Dict[str, Any]:
-    assert observed.inactive is not None
-    xml = pretty(observed.inactive)
+def _options(access: Access, name: str, observed: Observed, xml: str) -> Dict[str, Any]:
     if not access.inactive_flag:
         return {"name": name, "state": "present", "xml": xml}
     return {"name": name, "state": state_of(observed), "autostart": observed.autostart, "xml": xml}
