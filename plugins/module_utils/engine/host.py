@@ -9,14 +9,15 @@ import os
 import shutil
 import stat
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Hashable, Iterator, List, Optional, Sequence, TypeVar, Union
 
 from . import temporary
 from .errors import Failure, NotReady
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+Opened = TypeVar("Opened")
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
@@ -64,9 +65,34 @@ class Host:
 
     def __init__(self, root: str = "/") -> None:
         self.root = root.rstrip("/")
+        self._session: Optional[ExitStack] = None
+        self._open: Dict[Hashable, Any] = {}
 
     def path(self, path: str) -> str:
         return self.root + path
+
+    # What one task opens once
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Within it, what is asked for with opened() stays open from one resource to the next. All of it is closed at the end."""
+        with ExitStack() as self._session:
+            try:
+                yield
+            finally:
+                self._open.clear()
+                self._session = None
+
+    @contextmanager
+    def opened(self, key: Hashable, make: Callable[[], AbstractContextManager[Opened]], good: Callable[[Opened], bool]) -> Iterator[Opened]:
+        """What make() opens: in a session the same one for the same key, as long as it is good; else one for this once."""
+        if self._session is None:
+            with make() as fresh:
+                yield fresh
+            return
+        if key not in self._open or not good(self._open[key]):
+            self._open[key] = self._session.enter_context(make())
+        yield self._open[key]
 
     # Commands
 
@@ -120,6 +146,16 @@ class Host:
             with explained("read", path):
                 raise
         return None
+
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a regular file; none where they cannot be had."""
+        try:
+            if not os.path.isfile(self.path(path)):  # opening a pipe would wait for its other end
+                return b""
+            with open(self.path(path), "rb") as handle:
+                return handle.read(size)
+        except OSError:
+            return b""
 
     def try_read(self, path: str) -> Optional[str]:
         """A file's text, or None where it cannot be had for any reason. For facts that may stay unknown."""

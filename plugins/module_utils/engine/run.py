@@ -74,7 +74,10 @@ def run(resource: Resource[Any, Any, Any]) -> None:
     """The main() of a module: options in, exit_json or fail_json out."""
     module = Module(supports_check_mode=True, **resource.spec)
     params = options(module)
-    finish(module, guarded(module, lambda: converge(resource, Host(), params, module.check_mode)))
+    host = Host()
+    with host.session():
+        result = guarded(module, lambda: converge(resource, host, params, module.check_mode))
+    finish(module, result)
 
 
 def run_info(spec: Mapping[str, Any], gather: Callable[[Host, Mapping[str, Any]], Dict[str, Any]]) -> None:

@@ -43,7 +43,10 @@ def run_many(common: Mapping[str, Any], sections: Sequence[Section]) -> None:
     """The main() of a module that converges lists of resources. common: the argument spec of what is no section."""
     module = Module(argument_spec={**common, **{section.option: _list_of(section) for section in sections}}, supports_check_mode=True)
     params = options(module)
-    finish(module, guarded(module, lambda: _converge_all(module, params, sections)))
+    host = Host()
+    with host.session():
+        result = guarded(module, lambda: _converge_all(module, host, params, sections))
+    finish(module, result)
 
 
 def _list_of(section: Section) -> Dict[str, Any]:
@@ -87,12 +90,11 @@ def ordered(found: Sequence[Item]) -> List[Item]:
     return [item for item in reversed(found) if item.leaves] + [item for item in found if not item.leaves]
 
 
-def _converge_all(module: Module, params: Mapping[str, Any], sections: Sequence[Section]) -> Dict[str, Any]:
+def _converge_all(module: Module, host: Host, params: Mapping[str, Any], sections: Sequence[Section]) -> Dict[str, Any]:
     found, mistakes, secrets = items(sections, params)
     module.no_log_values.update(secrets)
     if mistakes:
         raise Failure("; ".join(mistakes), "invalid_options", mistakes=mistakes)
-    host = Host()
     total: Dict[str, Any] = {"changed": False, "actions": [], "pending": [], "warnings": [], "diff": []}
     resources: Dict[str, List[Any]] = {section.option: [] for section in sections}
     for item in ordered(found):

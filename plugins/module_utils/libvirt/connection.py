@@ -85,8 +85,18 @@ def _failure(api: Any, error: Any, sentence: str, code: Optional[str] = None) ->
 
 @contextmanager
 def open_connection(host: Host, params: Mapping[str, Any]) -> Iterator[Connection]:
-    """The connection that a resource's options name, closed at the end. NotReady where there is none to be had."""
+    """The connection that a resource's options name: one for each URI in a task, however many objects it has. NotReady where there is none to
+    be had."""
     uri = params["uri"]
+    with host.opened(("libvirt", uri), lambda: _connected(host, uri), _is_alive) as connection:
+        try:
+            yield connection
+        except connection.api.libvirtError as error:  # a call that no explained() surrounds
+            raise _failure(connection.api, error, uri) from error
+
+
+@contextmanager
+def _connected(host: Host, uri: str) -> Iterator[Connection]:
     try:
         import libvirt
     except ImportError as error:
@@ -106,11 +116,16 @@ def open_connection(host: Host, params: Mapping[str, Any]) -> Iterator[Connectio
         raise NotReady(failure.message + way_out, "libvirt_unreachable", **failure.details) from error
     try:
         yield Connection(virt, libvirt, uri, host)
-    except libvirt.libvirtError as error:  # a call that no explained() surrounds
-        raise _failure(libvirt, error, uri) from error
     finally:
         with suppress(libvirt.libvirtError):  # a connection that broke is closed already
             virt.close()
+
+
+def _is_alive(connection: Connection) -> bool:
+    try:
+        return bool(connection.virt.isAlive())
+    except connection.api.libvirtError:
+        return False
 
 
 def _quiet(context: Any, error: Any) -> None:

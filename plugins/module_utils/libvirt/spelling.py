@@ -55,15 +55,23 @@ def sized_anyhow(node: Node) -> Node:
     return replace(node, text=str(size), attributes={**node.attributes, "unit": "bytes"})
 
 
-def set_of_numbers(text: str) -> str:
-    """CPUs or NUMA nodes as libvirt prints them: 0-3,5 for 5,0-4,^4. What is no such set stays as it is. Source: virBitmapParse."""
+def members_of_set(text: str) -> Optional[Set[int]]:
+    """The numbers in 0-4,^3; None where it is no such set. Source: virBitmapParse."""
     members: Set[int] = set()
     for part in text.replace(" ", "").split(","):
         match = _RANGE.fullmatch(part)
         if not match or int(match["last"] or match["first"]) - int(match["first"]) > _LARGEST_SET:
-            return text
+            return None
         numbers = range(int(match["first"]), int(match["last"] or match["first"]) + 1)
         members = members.difference(numbers) if match["not"] else members.union(numbers)
+    return members
+
+
+def set_of_numbers(text: str) -> str:
+    """CPUs or NUMA nodes as libvirt prints them: 0-3,5 for 5,0-4,^4. What is no such set stays as it is."""
+    members = members_of_set(text)
+    if members is None:
+        return text
     parts: List[List[int]] = []
     for member in sorted(members):
         if parts and parts[-1][1] == member - 1:

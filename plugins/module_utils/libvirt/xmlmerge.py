@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-from .xmltree import Node, unmarked
+from .xmltree import ANOTHER_SECRET, SECRET_ATTRIBUTES, Node, unmarked
 
 #: (class, key): members of a list match by key, or, where one has no key, by content and then by position in the class.
 Key = Tuple[str, Optional[str]]
@@ -45,14 +45,14 @@ def canonical(node: Node, rules: Rules, path: str = "") -> Node:
     if rules.opaque(path):
         return node
     spelled = rules.spell(path, node)
-    children = tuple(canonical(child, rules, _below(path, child.tag)) for child in spelled.children)
+    children = tuple(canonical(child, rules, below_of(path, child.tag)) for child in spelled.children)
     initial = canonical(spelled.initial, rules, path) if spelled.initial else None
     return replace(spelled, children=children, initial=initial)
 
 
-def differences(observed: Optional[Node], wish: Node, rules: Rules) -> Tuple[str, ...]:
-    """The fields, as paths, in which a state is not what is wished. Empty: nothing to do."""
-    return tuple(_differences(observed, wish, rules, "", ""))
+def differences(observed: Optional[Node], wish: Node, rules: Rules, path: str = "", label: str = "") -> Tuple[str, ...]:
+    """The fields, as paths, in which a state is not what is wished. Empty: nothing to do. path, label: where the element is, for parts."""
+    return tuple(_differences(observed, wish, rules, path, label))
 
 
 def _differences(observed: Optional[Node], wish: Node, rules: Rules, path: str, label: str) -> Iterator[str]:
@@ -72,13 +72,13 @@ def _differences(observed: Optional[Node], wish: Node, rules: Rules, path: str, 
             yield f"{label}@{name}"
     if wish.text and not rules.same(path, observed.text, wish.text):
         yield label
-    pairs, leaving = _matched(observed, wish, rules, path)
+    pairs, leaving = matched(observed, wish, rules, path)
     for old, new in pairs:
-        below = _below(path, new.tag)
-        yield from _differences(old, new, rules, below, _label(label, below, new if old is None else old, rules))
+        below = below_of(path, new.tag)
+        yield from _differences(old, new, rules, below, label_of(label, below, new if old is None else old, rules))
     for old in leaving:
-        below = _below(path, old.tag)
-        yield _label(label, below, old, rules)
+        below = below_of(path, old.tag)
+        yield label_of(label, below, old, rules)
 
 
 def merge(observed: Optional[Node], wish: Node, rules: Rules, path: str = "") -> Node:
@@ -104,21 +104,21 @@ def _sparse(node: Node, rules: Rules, path: str) -> Node:
     if rules.opaque(path):
         return node
     attributes = {name: value for name, value in node.attributes.items() if not rules.same(f"{path}@{name}", None, value)}
-    kept = [child for child in node.children if not rules.implied(_below(path, child.tag), child)]
-    return replace(node, attributes=attributes, children=tuple(_sparse(child, rules, _below(path, child.tag)) for child in kept))
+    kept = [child for child in node.children if not rules.implied(below_of(path, child.tag), child)]
+    return replace(node, attributes=attributes, children=tuple(_sparse(child, rules, below_of(path, child.tag)) for child in kept))
 
 
 def _merged_children(observed: Node, wish: Node, rules: Rules, path: str) -> Tuple[Node, ...]:
-    pairs, leaving = _matched(observed, wish, rules, path)
+    pairs, leaving = matched(observed, wish, rules, path)
     gone = {id(old) for old in leaving}
     wished = {id(old): new for old, new in pairs if old is not None}
     children: List[Node] = []
     for old in observed.children:
         if id(old) not in gone:
             new = wished.get(id(old))
-            children.append(merge(old, new, rules, _below(path, old.tag)) if new else old)
+            children.append(merge(old, new, rules, below_of(path, old.tag)) if new else old)
     for nothing, new in pairs:
-        below = _below(path, new.tag)
+        below = below_of(path, new.tag)
         if nothing is None and not rules.implied(below, new):
             last = max((place for place, child in enumerate(children) if child.tag == new.tag), default=len(children) - 1)
             children.insert(last + 1, merge(None, new, rules, below))
@@ -137,17 +137,17 @@ def project(observed: Optional[Node], wish: Node, rules: Rules, path: str = "") 
         if rules.same(f"{path}@{name}", old, value):
             attributes[name] = value
         elif old is not None:
-            attributes[name] = old
+            attributes[name] = ANOTHER_SECRET if name in SECRET_ATTRIBUTES else old
     for name, old in observed.attributes.items():
         if _owns(wish, name) and name not in wish.attributes:
             attributes[name] = old
     text = ""
     if wish.text:
         text = wish.text if rules.same(path, observed.text, wish.text) else observed.text
-    pairs, leaving = _matched(observed, wish, rules, path)
+    pairs, leaving = matched(observed, wish, rules, path)
     shown = []
     for member, new in pairs:
-        below = _below(path, new.tag)
+        below = below_of(path, new.tag)
         part = project(member, new, rules, below)
         if part and (part.says_something or not rules.implied(below, new)):
             shown.append(part)
@@ -156,11 +156,11 @@ def project(observed: Optional[Node], wish: Node, rules: Rules, path: str = "") 
 
 def overlay(base: Node, top: Node, rules: Rules, path: str = "") -> Node:
     """One wish out of two, where the top one has the last word."""
-    pairs, leaving = _matched(base, top, rules, path)
+    pairs, leaving = matched(base, top, rules, path)
     gone = {id(old) for old in leaving}
     wished = {id(old): new for old, new in pairs if old is not None}
     children = tuple(
-        overlay(old, wished[id(old)], rules, _below(path, old.tag)) if id(old) in wished else old for old in base.children if id(old) not in gone
+        overlay(old, wished[id(old)], rules, below_of(path, old.tag)) if id(old) in wished else old for old in base.children if id(old) not in gone
     )
     new_ones = tuple(new for old, new in pairs if old is None)
     kept = {name: value for name, value in base.attributes.items() if not _owns(top, name)}
@@ -180,22 +180,22 @@ def claim(wish: Node, rules: Rules, shared: Callable[[str], bool], path: str = "
 
     shared: the lists (by path) that libvirt itself adds to, which are never owned.
     """
-    children = tuple(claim(child, rules, shared, _below(path, child.tag)) for child in wish.children)
+    children = tuple(claim(child, rules, shared, below_of(path, child.tag)) for child in wish.children)
     lists = set()
     for child in wish.children:
-        below = _below(path, child.tag)
+        below = below_of(path, child.tag)
         if rules.key(below, child, 0) != ("", "") and not shared(below) and not rules.opaque(below):
             lists.add(child.tag)
     return replace(wish, children=children, owned=wish.owned | lists)
 
 
-def _matched(observed: Node, wish: Node, rules: Rules, path: str) -> Tuple[List[Pair], List[Node]]:
+def matched(observed: Node, wish: Node, rules: Rules, path: str) -> Tuple[List[Pair], List[Node]]:
     """The wish's children with what they stand for in the state, and the state's children that must go."""
     leaving: List[Node] = []
     partner: Dict[int, Node] = {}
     tags = [child.tag for child in wish.children] + sorted(tag for tag in wish.owned if tag[:1] != "@") + sorted(absent[0] for absent in wish.absent)
     for tag in dict.fromkeys(tags):
-        below = _below(path, tag)
+        below = below_of(path, tag)
         old = [(child, rules.key(below, child, place)) for place, child in enumerate(observed.all(tag))]
         new = [(child, rules.key(below, child, place)) for place, child in enumerate(wish.all(tag))]
         left = _pair(old, new, partner, rules, below)
@@ -260,11 +260,11 @@ def _owns(wish: Node, name: str) -> bool:
     return "@" + name in wish.owned or "@*" in wish.owned
 
 
-def _below(path: str, tag: str) -> str:
+def below_of(path: str, tag: str) -> str:
     return f"{path}/{tag}" if path else tag
 
 
-def _label(parent: str, path: str, node: Node, rules: Rules) -> str:
+def label_of(parent: str, path: str, node: Node, rules: Rules) -> str:
     """How people see the path: devices/disk[vda]."""
     key = rules.key(path, node, -1)[1]
     tag = node.tag.rpartition("}")[2]

@@ -16,8 +16,10 @@ _DEEPEST = 64
 # XML 1.0, production 2: what may stand in a document at all.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HIDDEN = "********"
+#: What a diff shows of a secret that is not the wished one.
+ANOTHER_SECRET = "******** (another)"  # noqa: S105
 #: Attributes that hold secrets. Source: formatdomain, graphics.
-_SECRET_ATTRIBUTES = ("passwd", "password")
+SECRET_ATTRIBUTES = ("passwd", "password")
 
 for _prefix, _uri in (
     ("qemu", "http://libvirt.org/schemas/domain/qemu/1.0"),
@@ -164,8 +166,8 @@ def pretty(node: Node) -> str:
     tree = _to_element(node)
     _indent(tree, "\n")
     for item in tree.iter():
-        for name in _SECRET_ATTRIBUTES:
-            if name in item.attrib:
+        for name in SECRET_ATTRIBUTES:
+            if item.get(name) not in (None, ANOTHER_SECRET):
                 item.set(name, _HIDDEN)
     return ET.tostring(tree, encoding="unicode")
 

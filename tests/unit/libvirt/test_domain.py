@@ -8,6 +8,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import converge
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import SPEC, Observed, digest, from_params
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.read import _type_of, split_record
@@ -128,9 +129,9 @@ def test_a_transient_guest_is_made_persistent():
 
 def test_nvram_goes_or_stays():
     observed = guest("<os><nvram>/x</nvram></os>")
-    assert p.plan(observed, desired(state="absent")).actions == (p.UndefineDomain("g", True),)
-    assert p.plan(observed, desired(state="absent", remove_nvram=False)).actions == (p.UndefineDomain("g", False),)
-    assert p.plan(guest(), desired(state="absent")).actions == (p.UndefineDomain("g"),)
+    assert p.plan(observed, desired(state="absent")).actions == (actions.UndefineDomain("g", True),)
+    assert p.plan(observed, desired(state="absent", remove_nvram=False)).actions == (actions.UndefineDomain("g", False),)
+    assert p.plan(guest(), desired(state="absent")).actions == (actions.UndefineDomain("g"),)
 
 
 def test_memory_means_all_of_it_and_numa_cells_add_up():

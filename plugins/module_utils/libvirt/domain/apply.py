@@ -11,9 +11,11 @@ from typing import Any
 from ...engine.errors import Failure
 from ...engine.plan import Action
 from ..connection import Connection
+from ..uri import is_local
 from ..xmlmerge import differences
-from ..xmltree import render
-from . import plan
+from ..xmltree import Node, render
+from . import actions as a
+from .apply_live import change_live
 from .model import digest
 from .read import split_record, state_word, tree_of
 from .rules import RULES
@@ -35,11 +37,11 @@ def _find(connection: Connection, name: str) -> Any:
 
 @singledispatch
 def _do(action: Any, connection: Connection) -> None:
-    raise TypeError(action)
+    change_live(action, connection, _find(connection, action.target))
 
 
 @_do.register
-def _define(action: plan.DefineDomain, connection: Connection) -> None:
+def _define(action: a.DefineDomain, connection: Connection) -> None:
     api, name = connection.api, action.target
     with connection.explained(f"guest {name}: libvirt refuses the definition"):
         guest = connection.virt.defineXML(render(action.definition))
@@ -53,7 +55,7 @@ def _define(action: plan.DefineDomain, connection: Connection) -> None:
 
 
 @_do.register
-def _start(action: plan.StartDomain, connection: Connection) -> None:
+def _start(action: a.StartDomain, connection: Connection) -> None:
     guest, api = _find(connection, action.target), connection.api
     try:
         guest.createWithFlags(api.VIR_DOMAIN_START_PAUSED if action.paused else 0)
@@ -61,15 +63,25 @@ def _start(action: plan.StartDomain, connection: Connection) -> None:
         failure = connection.failure(error, f"guest {action.target}: does not start", "start_failed")
         if action.previous is None:
             raise failure from error
-        with connection.explained(f"{failure.message}; and its previous definition cannot be restored"):
-            connection.virt.defineXML(render(action.previous))
-        raise Failure(
-            f"{failure.message}; its previous definition is back in place", failure.code, **{**failure.details, "rolled_back": True, "changed": False}
-        ) from error
+        raise _back(action, action.previous, failure, connection) from error
+    if not action.paused and state_word(api, guest.state()[0]) == "paused":  # it was saved while it was paused
+        _resume_it(guest, connection, action.target)
+
+
+def _back(action: a.StartDomain, previous: Node, failure: Failure, connection: Connection) -> Failure:
+    """To the definition that did start, and to running where the guest ran. The Failure tells every error on the way."""
+    with connection.explained(f"{failure.message}; and its previous definition cannot be restored", failure.code):
+        guest = connection.virt.defineXML(render(previous))
+    details = {**failure.details, "rolled_back": True, "changed": action.restart}
+    if not action.restart:
+        return Failure(f"{failure.message}; its previous definition is back in place", failure.code, **details)
+    with connection.explained(f"{failure.message}; its previous definition is back in place, and does not start either", failure.code):
+        guest.createWithFlags(connection.api.VIR_DOMAIN_START_PAUSED if action.paused else 0)
+    return Failure(f"{failure.message}; its previous definition is back in place, and runs again", failure.code, **details)
 
 
 @_do.register
-def _shut_down(action: plan.ShutDownDomain, connection: Connection) -> None:
+def _shut_down(action: a.ShutDownDomain, connection: Connection) -> None:
     guest = _find(connection, action.target)
     deadline = time.monotonic() + action.timeout
     ask = 0.0
@@ -85,7 +97,7 @@ def _shut_down(action: plan.ShutDownDomain, connection: Connection) -> None:
     if not action.force:
         raise Failure(
             f"guest {action.target}: still running {action.timeout} seconds after it was asked to shut down; "
-            "give it a longer timeout, or set force: true to end it then",
+            "give it a longer timeout, or set force: true to end it then; what was defined meanwhile waits for its next start",
             "shutdown_timeout",
         )
     _end(guest, connection, action.target)
@@ -117,42 +129,74 @@ def _end(guest: Any, connection: Connection, name: str) -> None:
 
 
 @_do.register
-def _destroy(action: plan.DestroyDomain, connection: Connection) -> None:
+def _destroy(action: a.DestroyDomain, connection: Connection) -> None:
     _end(_find(connection, action.target), connection, action.target)
 
 
 @_do.register
-def _suspend(action: plan.SuspendDomain, connection: Connection) -> None:
+def _suspend(action: a.SuspendDomain, connection: Connection) -> None:
     with connection.explained(f"guest {action.target}: cannot be paused"):
         _find(connection, action.target).suspend()
 
 
 @_do.register
-def _resume(action: plan.ResumeDomain, connection: Connection) -> None:
-    with connection.explained(f"guest {action.target}: cannot be resumed"):
-        _find(connection, action.target).resume()
+def _resume(action: a.ResumeDomain, connection: Connection) -> None:
+    _resume_it(_find(connection, action.target), connection, action.target)
+
+
+def _resume_it(guest: Any, connection: Connection, name: str) -> None:
+    with connection.explained(f"guest {name}: cannot be resumed"):
+        guest.resume()
 
 
 @_do.register
-def _wake(action: plan.WakeDomain, connection: Connection) -> None:
+def _wake(action: a.WakeDomain, connection: Connection) -> None:
     with connection.explained(f"guest {action.target}: does not wake up"):
         _find(connection, action.target).pMWakeup(0)
 
 
 @_do.register
-def _autostart(action: plan.SetAutostart, connection: Connection) -> None:
+def _autostart(action: a.SetAutostart, connection: Connection) -> None:
     with connection.explained(f"guest {action.target}: autostart cannot be set"):
         _find(connection, action.target).setAutostart(int(action.enabled))
 
 
 @_do.register
-def _undefine(action: plan.UndefineDomain, connection: Connection) -> None:
+def _save(action: a.SaveDomain, connection: Connection) -> None:
+    with connection.explained(f"guest {action.target}: cannot be saved"):
+        _find(connection, action.target).managedSave(connection.api.VIR_DOMAIN_SAVE_RUNNING)
+
+
+@_do.register
+def _discard(action: a.DiscardSavedDomain, connection: Connection) -> None:
+    with connection.explained(f"guest {action.target}: its saved memory cannot be removed"):
+        _find(connection, action.target).managedSaveRemove(0)
+
+
+@_do.register
+def _undefine(action: a.UndefineDomain, connection: Connection) -> None:
     api = connection.api
-    flags = api.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | api.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    if action.nvram is not None:
-        flags |= api.VIR_DOMAIN_UNDEFINE_NVRAM if action.nvram else api.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
-    guest = _find(connection, action.target)
+    flags = 0
+    for there, name in (
+        (action.managed_save, "MANAGED_SAVE"),
+        (action.snapshots, "SNAPSHOTS_METADATA"),
+        (action.checkpoints, "CHECKPOINTS_METADATA"),
+    ):
+        flags |= getattr(api, f"VIR_DOMAIN_UNDEFINE_{name}") if there else 0
+    for goes, name in ((action.nvram, "NVRAM"), (action.tpm, "TPM")):
+        if goes is not None:  # libvirt knows of the TPM's files since 8.9; before, they always went
+            flags |= getattr(api, f"VIR_DOMAIN_UNDEFINE_{'' if goes else 'KEEP_'}{name}", 0)
     with connection.explained(f"guest {action.target}: cannot be undefined"):
-        if connection.uri.startswith("qemu") and guest.listAllCheckpoints():  # QEMU's alone, and no other driver knows the flag
-            flags |= api.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        guest.undefineFlags(flags)
+        _find(connection, action.target).undefineFlags(flags)
+
+
+@_do.register
+def _remove_disk(action: a.RemoveDisk, connection: Connection) -> None:
+    label = action.path or f"{action.pool}/{action.volume}"
+    with connection.explained(f"guest {action.target}: is gone, but its disk {label} cannot be deleted"):
+        if action.pool:
+            connection.virt.storagePoolLookupByName(action.pool).storageVolLookupByName(action.volume).delete(0)
+        elif is_local(connection.uri):
+            connection.host.remove(action.path or "")
+        else:
+            connection.virt.storageVolLookupByPath(action.path).delete(0)

@@ -41,7 +41,7 @@ SPEC: Dict[str, Any] = {
     "argument_spec": {
         "uri": URI_SPEC,
         "name": {"type": "str"},
-        "state": {"type": "str", "choices": ["present", "running", "shutoff", "paused", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "running", "shutoff", "paused", "saved", "absent"], "default": "present"},
         "autostart": {"type": "bool"},
         "xml": {"type": "str"},
         "title": {"type": "str"},
@@ -50,6 +50,7 @@ SPEC: Dict[str, Any] = {
         "memory": {"type": "str"},
         "current_memory": {"type": "str"},
         "vcpus": {"type": "int"},
+        "max_vcpus": {"type": "int"},
         "arch": {"type": "str"},
         "machine": {"type": "str"},
         "cpu": {
@@ -70,17 +71,38 @@ SPEC: Dict[str, Any] = {
                 "type": {"type": "str", "choices": ["none", "vnc", "spice"], "required": True},
                 "listen": {"type": "str"},
                 "port": {"type": "int"},
+                "password": {"type": "str", "no_log": True},
             },
         },
         "rng": {"type": "bool"},
         "guest_agent": {"type": "bool"},
         "memballoon": {"type": "bool"},
+        "restart": {"type": "str", "choices": ["never", "if_required"], "default": "never"},
         "force": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 60},
         "remove_nvram": {"type": "bool", "default": True},
+        "remove_tpm": {"type": "bool", "default": True},
+        "remove_managed_save": {"type": "bool", "default": True},
+        "remove_snapshots": {"type": "bool", "default": True},
+        "remove_checkpoints": {"type": "bool", "default": True},
+        "remove_disks": {"type": "bool", "default": False},
     },
     "required_one_of": [["name", "xml"]],
 }
+
+
+#: Options that the desired state has as they are.
+_PLAIN = (
+    "restart",
+    "force",
+    "timeout",
+    "remove_nvram",
+    "remove_tpm",
+    "remove_managed_save",
+    "remove_snapshots",
+    "remove_checkpoints",
+    "remove_disks",
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +111,8 @@ class Desired:
 
     type: auto, or a hypervisor type for a new guest as well as for an existing one; None leaves it alone.
     from_xml: the user wrote the XML, so a new guest gets nothing that it does not name.
-    timeout: seconds that a guest has to shut down. force: destroy it after that.
+    restart: never or if_required. timeout: seconds that a guest has to shut down, or to do what only it can. force: destroy it after that.
+    remove_*: what goes with a guest that goes.
     """
 
     name: str
@@ -99,9 +122,15 @@ class Desired:
     type: Optional[str] = None
     from_xml: bool = False
     autostart: Optional[bool] = None
+    restart: str = "never"
     force: bool = False
     timeout: int = 60
     remove_nvram: bool = True
+    remove_tpm: bool = True
+    remove_managed_save: bool = True
+    remove_snapshots: bool = True
+    remove_checkpoints: bool = True
+    remove_disks: bool = False
 
     @property
     def digest(self) -> str:
@@ -110,10 +139,24 @@ class Desired:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """An image of a guest that goes. label: for people. path, or pool and volume. kept: why it must stay, None where it may go."""
+
+    label: str
+    path: Optional[str] = None
+    pool: Optional[str] = None
+    volume: Optional[str] = None
+    kept: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class Observed:
     """inactive: the definition, None where there is no such guest. active: the running one, None where it does not run.
 
-    state: absent, shutoff, running, paused, pmsuspended or crashed.
+    state: absent, shutoff, saved, running, paused, pmsuspended or crashed.
+    saved: what will run when its saved memory is loaded.
+    balloon: whether its memory balloon answers, and is not just on its way to somewhere.
+    snapshots, checkpoints: whether it has any. disks: its images, looked at only where they are to go.
     persistent: whether it is still there after it shuts down.
     record: what the last define of a request that libvirt did not keep whole left behind: digests of the request and of its outcome.
     uuid_holder: who else has the UUID that the wish names.
@@ -123,6 +166,11 @@ class Observed:
     inactive: Optional[Node] = None
     active: Optional[Node] = None
     state: str = "absent"
+    saved: Optional[Node] = None
+    balloon: bool = False
+    snapshots: bool = False
+    checkpoints: bool = False
+    disks: Tuple[Disk, ...] = ()
     autostart: bool = False
     persistent: bool = True
     record: Tuple[str, ...] = ()
@@ -158,9 +206,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         kind or (None if wish.attributes.get("type") else AUTO),
         params["xml"] is not None,
         params["autostart"],
-        params["force"],
-        params["timeout"],
-        params["remove_nvram"],
+        **{name: params[name] for name in _PLAIN},
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict
+from typing import Callable, Dict, Optional, Tuple
 
 from ..xmltree import Node
 from .same import same
@@ -34,9 +34,14 @@ def _prune_domain(observed: Node, wish: Node) -> Node:
         observed = _edit(observed, "os", lambda node: node.without("boot"))
     if wished_os and wished_os.all("boot"):
         observed = _edit(observed, "devices", lambda node: replace(node, children=tuple(child.without("boot") for child in node.children)))
-    if _changes(observed, wish, "vcpu"):
+    if _online(observed) != _online(wish) and wish.find("vcpu"):  # which ones are online is said for each
         observed = observed.without("vcpus")
     return observed
+
+
+def _online(tree: Node) -> Tuple[Optional[str], Optional[str]]:
+    most = tree.get("vcpu")
+    return most, tree.get("vcpu@current") or most
 
 
 def _without_topology(observed: Node, keep_emulator: bool) -> Node:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Tuple
+import time
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ...engine.errors import Failure
 from ...engine.host import Host
@@ -13,6 +14,7 @@ from ..uri import driver, is_local
 from ..xmlmerge import canonical
 from ..xmltree import Node, parse
 from .model import AUTO, Desired, Observed
+from .read_disks import disks_of
 from .rules import RECORD, RULES, without_record
 
 Accelerated = Callable[[Host], bool]
@@ -27,6 +29,10 @@ _STATES = {
     "VIR_DOMAIN_CRASHED": "crashed",
     "VIR_DOMAIN_PMSUSPENDED": "pmsuspended",
 }
+
+
+#: A balloon on its way moves within this time.
+_BALLOON_SECONDS = 0.3
 
 
 def state_word(api: Any, number: int) -> str:
@@ -45,15 +51,49 @@ def read(connection: Connection, desired: Desired, accelerated: Accelerated) -> 
         inactive, record = split_record(tree_of(guest, api, inactive=True))
         active = split_record(tree_of(guest, api, inactive=False))[0] if guest.isActive() else None
         persistent = bool(guest.isPersistent())
+        state = state_word(api, guest.state()[0])
+        saved = _saved(guest, api) if state == "shutoff" and persistent else None
         return Observed(
             inactive=inactive,
             active=active,
-            state=state_word(api, guest.state()[0]),
+            state="saved" if saved else state,
+            saved=saved,
+            balloon=active is not None and state == "running" and _balloon_answers(guest, active, desired),
             autostart=bool(guest.autostart()) if persistent else False,
             persistent=persistent,
             record=record,
             machine_id=machine_id or connection.uri,
+            **(_going(connection, guest, inactive, desired) if desired.state == "absent" else {}),
         )
+
+
+def _saved(guest: Any, api: Any) -> Optional[Node]:
+    if not guest.hasManagedSaveImage():
+        return None
+    text = guest.managedSaveGetXMLDesc(api.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)
+    return split_record(canonical(parse(text, "libvirt's saved XML", "domain"), RULES))[0]
+
+
+def _balloon_answers(guest: Any, active: Node, desired: Desired) -> bool:
+    """Whether the guest's driver of the balloon ever said something, and the balloon stands still now: what it was last asked for, nobody tells."""
+    wished = desired.wish.get("currentMemory")
+    if wished in (None, active.get("currentMemory")) or active.get("devices/memballoon@model") in (None, "none"):
+        return False
+    before = guest.memoryStats()
+    if not before.get("last_update"):
+        return False
+    time.sleep(_BALLOON_SECONDS)
+    return bool(guest.memoryStats().get("actual") == before.get("actual"))
+
+
+def _going(connection: Connection, guest: Any, inactive: Node, desired: Desired) -> Dict[str, Any]:
+    """What has to be known of a guest that goes."""
+    qemu = driver(connection.uri) == "qemu"  # no other driver has checkpoints
+    return {
+        "snapshots": bool(guest.snapshotNum()),
+        "checkpoints": bool(guest.listAllCheckpoints()) if qemu else False,
+        "disks": disks_of(connection, desired.name, inactive) if desired.remove_disks else (),
+    }
 
 
 def _missing(connection: Connection, desired: Desired, accelerated: Accelerated, machine_id: str) -> Observed:

@@ -18,6 +18,8 @@ GUEST_AGENT = "org.qemu.guest_agent.0"
 
 #: The least that libvirt's units can carry usefully; a bare number such as 2048 is meant as something else than bytes.
 _LEAST_MEMORY = 1024**2
+#: Source: the VNC protocol's DES key.
+_LONGEST_VNC_PASSWORD = 8
 #: Bus → how its disks are called. Source: formatdomain, target.
 _DISK_NAMES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 
@@ -32,7 +34,7 @@ def wish_from_options(params: Mapping[str, Any]) -> Node:
         elif text == "":
             owned.add(tag)
     children += [_memory(params["memory"], "memory"), _memory(params["current_memory"], "currentMemory", "current_memory")]
-    children += [_vcpus(params["vcpus"]), _cpu(params["cpu"]), _os(params), _devices(params)]
+    children += [_vcpus(params["vcpus"], params["max_vcpus"]), _cpu(params["cpu"]), _os(params), _devices(params)]
     return replace(element("domain", *children), owned=frozenset(owned))
 
 
@@ -45,12 +47,15 @@ def _memory(size: Optional[str], tag: str, option: Optional[str] = None) -> Opti
     return element(tag, text=str(size_bytes), unit="b")
 
 
-def _vcpus(count: Optional[int]) -> Optional[Node]:
+def _vcpus(count: Optional[int], most: Optional[int]) -> Optional[Node]:
+    for name, number in (("vcpus", count), ("max_vcpus", most)):
+        if number is not None and number < 1:
+            raise Failure(f"{name}: {number}; a guest needs 1 or more", "invalid_value")
+    if most is not None and (count is None or count > most):
+        raise Failure(f"max_vcpus: {most} needs vcpus as well, of at most as many; correct vcpus or max_vcpus", "invalid_value")
     if count is None:
         return None
-    if count < 1:
-        raise Failure(f"vcpus: {count}; a guest needs 1 or more", "invalid_value")
-    return element("vcpu", text=str(count))
+    return element("vcpu", text=str(most or count), current=str(count) if most and count < most else None)
 
 
 def _cpu(options: Optional[Mapping[str, Any]]) -> Optional[Node]:
@@ -244,13 +249,17 @@ def _log(path: Optional[str]) -> Optional[Node]:
 
 
 def _graphics(options: Mapping[str, Any]) -> Optional[Node]:
-    kind, listen, port = options["type"], options["listen"], options["port"]
+    kind, listen, port, password = options["type"], options["listen"], options["port"], options["password"]
     if kind == "none":
-        if listen is not None or port is not None:
-            raise Failure("graphics: type none listens nowhere; leave listen and port out", "invalid_value")
+        if listen is not None or port is not None or password is not None:
+            raise Failure("graphics: type none listens nowhere; leave listen, port and password out", "invalid_value")
         return None
     children: List[Node] = []
     attributes: Dict[str, str] = {"type": kind}
+    if password:
+        if kind == "vnc" and len(password.encode()) > _LONGEST_VNC_PASSWORD:
+            raise Failure(f"graphics.password: VNC has passwords of at most {_LONGEST_VNC_PASSWORD} bytes; choose a shorter one", "invalid_value")
+        attributes["passwd"] = _secret_text(password)
     if listen is not None:
         try:
             address = str(ipaddress.ip_address(listen))
@@ -262,4 +271,13 @@ def _graphics(options: Mapping[str, Any]) -> Optional[Node]:
         if port != -1 and not 0 < port < 65536:
             raise Failure(f"graphics.port: {port} is no TCP port; use 5900 to 65535, or -1 for a free one", "invalid_value")
         attributes.update(port=str(port), autoport="yes" if port == -1 else "no")
-    return replace(element("graphics", *children, **attributes), initial=element("graphics", port="-1", autoport="yes"))
+    owned = frozenset({"@passwd"}) if password == "" else frozenset()
+    return replace(element("graphics", *children, **attributes), owned=owned, initial=element("graphics", port="-1", autoport="yes"))
+
+
+def _secret_text(password: str) -> str:
+    """The password, refused without being shown where no XML can carry it."""
+    try:
+        return plain_text(password, "graphics.password")
+    except Failure:
+        raise Failure("graphics.password: it has control characters; leave them out", "invalid_text") from None

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""When a change of a guest's definition takes effect in a guest that runs: one table, for planning, for documentation and for tests.
+
+Source: libvirt's src/qemu/qemu_driver.c, qemu_hotplug.c and qemu_domain.c, which say what QEMU's driver changes in a running guest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Tuple
+
+LIVE = "live"
+NEXT_BOOT = "next_boot"
+
+
+@dataclass(frozen=True)
+class Field:
+    """path: tags below the root joined with slashes, an attribute behind @. With [] at its end: the coming and going of such an element.
+    What has no row of its own is as the row above it says.
+
+    when: live or next_boot. by: the action that does it in the running guest. where: the condition of a live change, for people.
+    goes: whether taking it away is live as well.
+    """
+
+    path: str
+    when: str
+    by: str = ""
+    where: str = ""
+    goes: bool = False
+
+
+def _rows(when: str, by: str, prefix: str, names: str) -> Tuple[Field, ...]:
+    return tuple(Field(prefix + name, when, by) for name in names.split())
+
+
+TABLE: Tuple[Field, ...] = (
+    Field("", NEXT_BOOT),
+    Field("title", LIVE, "set_metadata", goes=True),
+    Field("description", LIVE, "set_metadata", goes=True),
+    Field("metadata", LIVE, "set_metadata"),
+    Field("memory", NEXT_BOOT),
+    Field("currentMemory", LIVE, "set_memory", "where the guest's memory balloon answers, up to the memory that the guest started with"),
+    Field("vcpu", NEXT_BOOT),
+    Field("vcpu@current", LIVE, "set_vcpus", "up to the most that the guest started with, and under KVM down to what it started with"),
+    *_rows(LIVE, "set_scheduler_parameters", "cputune/", "shares period quota global_period global_quota emulator_period emulator_quota"),
+    *_rows(LIVE, "set_scheduler_parameters", "cputune/", "iothread_period iothread_quota"),
+    Field("cputune/vcpupin", LIVE, "pin_vcpu"),
+    Field("cputune/emulatorpin", LIVE, "pin_emulator"),
+    Field("cputune/iothreadpin", LIVE, "pin_iothread"),
+    *_rows(LIVE, "set_memory_parameters", "memtune/", "hard_limit soft_limit swap_hard_limit"),
+    Field("blkiotune/weight", LIVE, "set_blkio_parameters"),
+    *_rows(LIVE, "set_lifecycle_action", "", "on_poweroff on_reboot on_crash"),
+    Field("devices/disk[]", LIVE, "attach_device", "on the buses virtio, scsi and usb", goes=True),
+    Field("devices/disk/source", LIVE, "update_device", "in a CD-ROM or floppy drive", goes=True),
+    *_rows(LIVE, "update_device", "devices/disk", "@type /driver@type"),  # of the medium in a drive
+    Field("devices/disk/iotune", LIVE, "set_block_iotune"),
+    Field("devices/interface[]", LIVE, "attach_device", goes=True),
+    Field("devices/interface/source", LIVE, "update_device", "between networks, and between bridges"),
+    Field("devices/interface/link", LIVE, "update_device"),
+    Field("devices/interface/bandwidth", LIVE, "update_device"),
+    Field("devices/graphics@passwd", LIVE, "update_device"),
+    Field("devices/channel[]", LIVE, "attach_device", "where the guest has a virtio-serial controller", goes=True),
+    Field("devices/rng[]", LIVE, "attach_device", goes=True),
+    Field("devices/watchdog[]", LIVE, "attach_device", goes=True),
+    Field("devices/input[]", LIVE, "attach_device", "on the bus usb", goes=True),
+    Field("devices/memory[]", LIVE, "attach_device", "while the guest has free memory slots", goes=True),
+    Field("devices/memballoon/stats", LIVE, "set_memory_stats_period"),
+)
+
+_BY_PATH: Dict[str, Field] = {row.path: row for row in TABLE}
+
+
+def row_of(path: str) -> Field:
+    """The row that a field belongs to."""
+    while path not in _BY_PATH:
+        head, at, _name = path.rpartition("@")
+        path = head if at else path.rpartition("/")[0]
+    return _BY_PATH[path]
+
+
+def row_of_member(path: str) -> Field:
+    """The row for the coming and going of an element."""
+    return _BY_PATH.get(path + "[]") or row_of(path)
+
+
+#: Option → the field that it is, for its documentation. Options of other things than the definition are not here.
+OPTIONS: Dict[str, str] = {
+    "title": "title",
+    "description": "description",
+    "type": "",
+    "memory": "memory",
+    "current_memory": "currentMemory",
+    "vcpus": "vcpu@current",
+    "max_vcpus": "vcpu",
+    "arch": "",
+    "machine": "",
+    "cpu": "",
+    "disks": "devices/disk[]",
+    "disks.path": "devices/disk/source",
+    "interfaces": "devices/interface[]",
+    "interfaces.source": "devices/interface/source",
+    "kernel": "",
+    "initrd": "",
+    "cmdline": "",
+    "boot": "",
+    "console": "",
+    "console_log": "",
+    "graphics": "",
+    "graphics.password": "devices/graphics@passwd",
+    "rng": "devices/rng[]",
+    "guest_agent": "devices/channel[]",
+    "memballoon": "",
+}
+
+
+def effect(option: str) -> str:
+    """The sentence of an option's documentation that says when a running guest gets it."""
+    row = _BY_PATH[OPTIONS[option]]
+    if row.when == NEXT_BOOT:
+        return "A running guest gets it at its next start."
+    return f"A running guest gets it at once {row.where}, else at its next start." if row.where else "A running guest gets it at once."

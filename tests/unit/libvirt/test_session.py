@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one task opens once."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt import connection as c
+from support.hosts import FakeHost
+
+
+def test_in_a_session_one_is_opened_for_each_key_and_closed_at_the_end(tmp_path):
+    log = []
+
+    @contextmanager
+    def make():
+        log.append("open")
+        yield len(log)
+        log.append("close")
+
+    host = FakeHost(tmp_path)
+    with host.session():
+        for key in ("a", "a", "b", "a"):
+            with host.opened(key, make, lambda one: True):
+                pass
+        assert log == ["open", "open"]
+    assert log == ["open", "open", "close", "close"]
+    for _ in range(2):
+        with host.opened("a", make, lambda one: True):
+            pass
+    assert log[4:] == ["open", "close"] * 2
+
+
+def test_one_that_broke_is_opened_again(tmp_path):
+    log = []
+
+    @contextmanager
+    def make():
+        log.append("open")
+        yield log
+
+    host = FakeHost(tmp_path)
+    with host.session():
+        for good in (True, True, False, True):
+            with host.opened("a", make, lambda one, good=good: good):
+                pass
+    assert log == ["open", "open"]
+
+
+class Virt:
+    """As much of libvirt as opening a connection needs."""
+
+    class libvirtError(Exception):  # noqa: N801  # libvirt's name
+        pass
+
+    def __init__(self):
+        self.log, self.alive = [], True
+
+    def registerErrorHandler(self, handler, context):  # noqa: N802
+        pass
+
+    def open(self, uri):
+        self.log.append(uri)
+        return self
+
+    def isAlive(self):  # noqa: N802
+        return self.alive
+
+    def close(self):
+        self.log.append("close")
+
+
+def test_one_connection_for_each_uri_of_a_task(tmp_path, monkeypatch):
+    virt, host = Virt(), FakeHost(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "libvirt", virt)
+    with host.session():
+        for uri in ("qemu:///system", "qemu:///session", "qemu:///system"):
+            with c.open_connection(host, {"uri": uri}) as connection:
+                assert connection.uri == uri
+        assert virt.log == ["qemu:///system", "qemu:///session"]
+        virt.alive = False  # libvirtd was started again meanwhile
+        with c.open_connection(host, {"uri": "qemu:///system"}):
+            pass
+    assert virt.log == ["qemu:///system", "qemu:///session", "qemu:///system", "close", "close", "close"]
