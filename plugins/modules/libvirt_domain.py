@@ -11,9 +11,9 @@ version_added: 0.1.0
 description:
   - Defines a guest (a domain, in libvirt's words), starts and stops it, and keeps it as described.
   - What the task does not say stays as it is, wherever it came from. UUID and MAC addresses of an existing guest always survive.
-  - The definition of a running guest is changed at once and takes effect when the guest starts again.
-    Until then RV(pending) names the fields concerned, in every run.
-  - New devices are virtio unless the task says otherwise. Disk images are never created and never deleted here.
+  - The definition is changed first. What a running guest can have at once it gets at once, as each option says; the rest when it starts
+    again. Until then RV(pending) names the fields concerned, in every run. See O(restart).
+  - New devices are virtio unless the task says otherwise. Disk images are never created here, and deleted only by O(remove_disks).
 author:
   - virtops.linux contributors (@virtops)
 options:
@@ -29,12 +29,15 @@ options:
     description:
       - V(present) defines the guest, and leaves it running or not as it is.
       - V(running) defines and starts it, and resumes it where it is paused.
-      - V(shutoff) asks it to shut down, and waits for that. See O(timeout) and O(force).
+      - V(shutoff) asks it to shut down, and waits for that. See O(timeout) and O(force). A saved guest is off already;
+        with O(force=true) its saved memory is thrown away.
       - V(paused) pauses it; a guest that does not run is started without letting its CPUs run.
-      - V(absent) shuts it down like V(shutoff) and undefines it. Managed save images and the records of snapshots
-        and checkpoints go with it. Disks stay.
+      - V(saved) saves the memory of a running or paused guest in a file of libvirt's (managed save) and ends it.
+        The next start goes on from there, with the definition that it was saved with; RV(pending) tells what differs.
+      - V(absent) shuts it down like V(shutoff) and undefines it. What goes with it the O(remove_nvram), O(remove_tpm),
+        O(remove_managed_save), O(remove_snapshots), O(remove_checkpoints) and O(remove_disks) options say.
     type: str
-    choices: [present, running, shutoff, paused, absent]
+    choices: [present, running, shutoff, paused, saved, absent]
     default: present
   autostart:
     description: Whether libvirt starts the guest when the host boots.
@@ -45,38 +48,58 @@ options:
       - Naming one member of a list, for example one C(disk), speaks for the whole list. Everything else that it does not name stays.
     type: str
   title:
-    description: A short description, on one line. An empty string takes it away.
+    description:
+      - A short description, on one line. An empty string takes it away.
+      - A running guest gets it at once.
     type: str
   description:
-    description: A long description. An empty string takes it away.
+    description:
+      - A long description. An empty string takes it away.
+      - A running guest gets it at once.
     type: str
   type:
     description:
       - The hypervisor, in libvirt's words, for example V(kvm) or V(qemu).
       - V(auto) is for new guests, and what they get when nothing is said. It is V(kvm) where KVM is proven to run guests on the CPU,
         else V(qemu). An existing guest keeps its type. Only the local QEMU can be proven, so with another O(uri) state the type.
+      - A running guest gets it at its next start.
     type: str
   memory:
     description:
       - The guest's memory, with its unit, for example V(2G) or V(2048MiB). Required for a new guest unless O(xml) says it.
       - It is rounded up to whole KiB.
+      - A running guest gets it at its next start.
     type: str
   current_memory:
-    description: What the guest gets of O(memory) to begin with, the rest being the balloon's. All of it, where only O(memory) is said.
+    description:
+      - What the guest gets of O(memory) to begin with, the rest being the balloon's. All of it, where only O(memory) is said.
+      - A running guest gets it at once where its memory balloon answers, up to the memory that it started with, else at its next start.
     type: str
   vcpus:
-    description: The number of virtual CPUs.
+    description:
+      - The number of virtual CPUs. Without O(max_vcpus) also the most that there can be.
+      - A running guest gets it at once up to the most that it started with, and under KVM down to as many as it started with, else at its next start.
+    type: int
+  max_vcpus:
+    description:
+      - How many virtual CPUs there can be while the guest runs. Needs O(vcpus), which is how many there are.
+      - A running guest gets it at its next start.
     type: int
   arch:
-    description: The CPU architecture, for example V(x86_64) or V(aarch64). Libvirt chooses the host's for a new guest that has none.
+    description:
+      - The CPU architecture, for example V(x86_64) or V(aarch64). Libvirt chooses the host's for a new guest that has none.
+      - A running guest gets it at its next start.
     type: str
   machine:
     description:
       - The machine type, for example V(q35) or V(pc-i440fx-7.2).
       - With V(q35) and V(pc) a guest keeps the version that it was defined with. Another family gives all its devices new addresses.
+      - A running guest gets it at its next start.
     type: str
   cpu:
-    description: The CPU that the guest sees.
+    description:
+      - The CPU that the guest sees.
+      - A running guest gets it at its next start.
     type: dict
     suboptions:
       mode:
@@ -90,11 +113,14 @@ options:
     description:
       - The disks and CD-ROM drives, all of them. An empty list takes them away from the guest; nothing is deleted.
       - A disk is told from the others by its O(disks[].target).
+      - A running guest gets it at once on the buses virtio, scsi and usb, else at its next start.
     type: list
     elements: dict
     suboptions:
       path:
-        description: An image file, or a block device below C(/dev/). A CD-ROM drive without one is empty.
+        description:
+          - An image file, or a block device below C(/dev/). A CD-ROM drive without one is empty.
+          - A running guest gets it at once in a CD-ROM or floppy drive, else at its next start.
         type: str
       pool:
         description: The storage pool of O(disks[].volume).
@@ -132,6 +158,7 @@ options:
       - The network interfaces, all of them. An empty list takes them away.
       - One with O(interfaces[].mac) is known by it. The others are known by what they say, and then by their order.
         A new one gets a MAC address that is made from the host, the guest's name and the place in the list, and keeps it.
+      - A running guest gets it at once.
     type: list
     elements: dict
     suboptions:
@@ -141,7 +168,9 @@ options:
         choices: [network, bridge, user]
         default: network
       source:
-        description: The name of the network or of the bridge.
+        description:
+          - The name of the network or of the bridge.
+          - A running guest gets it at once between networks, and between bridges, else at its next start.
         type: str
       mac:
         description: The MAC address.
@@ -153,16 +182,24 @@ options:
         description: Its place among the devices to boot from, from 1; 0 takes the place away. Not together with O(boot).
         type: int
   kernel:
-    description: A kernel on the host to boot directly. An empty string takes it away.
+    description:
+      - A kernel on the host to boot directly. An empty string takes it away.
+      - A running guest gets it at its next start.
     type: path
   initrd:
-    description: The initial RAM disk of O(kernel). An empty string takes it away.
+    description:
+      - The initial RAM disk of O(kernel). An empty string takes it away.
+      - A running guest gets it at its next start.
     type: path
   cmdline:
-    description: The command line of O(kernel). An empty string takes it away.
+    description:
+      - The command line of O(kernel). An empty string takes it away.
+      - A running guest gets it at its next start.
     type: str
   boot:
-    description: The kinds of devices to boot from, in order.
+    description:
+      - The kinds of devices to boot from, in order.
+      - A running guest gets it at its next start.
     type: list
     elements: str
     choices: [hd, cdrom, network, fd]
@@ -170,12 +207,17 @@ options:
     description:
       - V(true) gives a serial console, for C(virsh console).
       - V(false) takes all serial ports and consoles away.
+      - A running guest gets it at its next start.
     type: bool
   console_log:
-    description: A file on the host that gets all the serial console says; it implies O(console). An empty string takes it away.
+    description:
+      - A file on the host that gets all the serial console says; it implies O(console). An empty string takes it away.
+      - A running guest gets it at its next start.
     type: path
   graphics:
-    description: The graphical console.
+    description:
+      - The graphical console.
+      - A running guest gets it at its next start.
     type: dict
     suboptions:
       type:
@@ -189,29 +231,73 @@ options:
       port:
         description: Its TCP port. V(-1) is a free one at every start, and what a new console has.
         type: int
+      password:
+        description:
+          - The password to connect, which for V(vnc) has at most 8 characters. An empty string takes it away.
+          - A running guest gets it at once.
+        type: str
   rng:
-    description: Whether the guest has a virtio source of random numbers. V(true) leaves an existing one of any kind as it is.
+    description:
+      - Whether the guest has a virtio source of random numbers. V(true) leaves an existing one of any kind as it is.
+      - A running guest gets it at once.
     type: bool
   guest_agent:
-    description: Whether the guest has the channel of the QEMU guest agent.
+    description:
+      - Whether the guest has the channel of the QEMU guest agent.
+      - A running guest gets it at once where the guest has a virtio-serial controller, else at its next start.
     type: bool
   memballoon:
-    description: Whether the guest has a virtio memory balloon. Libvirt gives new guests one.
+    description:
+      - Whether the guest has a virtio memory balloon. Libvirt gives new guests one.
+      - A running guest gets it at its next start.
     type: bool
+  restart:
+    description:
+      - Whether a running guest may be restarted where a change can take effect in no other way.
+      - V(never) leaves such changes in RV(pending).
+      - V(if_required) shuts the guest down like O(state=shutoff), with O(timeout) and O(force), and starts it again.
+        A definition that does not start is taken back, and the guest runs again with the one before.
+    type: str
+    choices: [never, if_required]
+    default: never
   force:
     description:
       - End a guest at once, as pulling the plug does, when it did not shut down within O(timeout) seconds,
         or when it cannot be asked to because it is paused, asleep or crashed.
+      - Change the medium of a CD-ROM drive whose tray the guest has locked.
     type: bool
     default: false
   timeout:
-    description: Seconds that a guest has to shut down.
+    description: Seconds that a guest has to shut down, to give a device back, or to bring its memory balloon where it should be.
     type: int
     default: 60
   remove_nvram:
     description: With O(state=absent), whether the file with the guest's UEFI variables goes as well.
     type: bool
     default: true
+  remove_tpm:
+    description: With O(state=absent), whether the files of the guest's emulated TPM go as well.
+    type: bool
+    default: true
+  remove_managed_save:
+    description: With O(state=absent), whether a guest with saved memory may go, and the saved memory with it. If not, the task fails.
+    type: bool
+    default: true
+  remove_snapshots:
+    description: With O(state=absent), whether a guest with snapshots may go, and libvirt's records of them with it. If not, the task fails.
+    type: bool
+    default: true
+  remove_checkpoints:
+    description: With O(state=absent), whether a guest with checkpoints may go, and libvirt's records of them with it. If not, the task fails.
+    type: bool
+    default: true
+  remove_disks:
+    description:
+      - With O(state=absent), delete the images of the guest's disks once it is undefined, files as well as volumes.
+      - Never deleted are CD-ROM and floppy images, read-only and shared disks, block devices, backing files, and any image that another guest
+        uses or another image stands on. Warnings tell which disks stay and why.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
@@ -255,6 +341,22 @@ EXAMPLES = r"""
     cmdline: console=ttyS0
     console_log: /var/log/libvirt/qemu/tiny-console.log
 
+- name: Another disk and more CPUs at once, and a restart if something else needs one
+  virtops.linux.libvirt_domain:
+    name: web
+    vcpus: 3
+    max_vcpus: 8
+    disks:
+      - path: /var/lib/libvirt/images/web.qcow2
+      - path: /var/lib/libvirt/images/web-data.qcow2
+    restart: if_required
+    timeout: 120
+
+- name: Memory to disk, to go on later with state running
+  virtops.linux.libvirt_domain:
+    name: web
+    state: saved
+
 - name: Anything that libvirt can do
   virtops.linux.libvirt_domain:
     name: pinned
@@ -279,6 +381,13 @@ EXAMPLES = r"""
     name: web
     state: absent
     force: true
+
+- name: No such guest and no disks of its own, unless somebody else needs them
+  virtops.linux.libvirt_domain:
+    name: web
+    state: absent
+    force: true
+    remove_disks: true
 """
 
 RETURN = r"""
@@ -291,7 +400,7 @@ resource:
       description: The guest's name.
       type: str
     state:
-      description: running, paused, shutoff, pmsuspended, crashed or absent.
+      description: running, paused, shutoff, saved, pmsuspended, crashed or absent.
       type: str
     autostart:
       description: Whether it starts with the host.
@@ -326,7 +435,7 @@ pending:
   elements: str
   sample: [memory, "devices/disk[vdb]"]
 rolled_back:
-  description: The changed definition did not start, and the one before it is back in place.
+  description: The changed definition did not start, and the one before it is back in place, and runs if it ran.
   returned: when a start fails after a change
   type: bool
 """

@@ -5,40 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import converge
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import SPEC, Observed, digest, from_params
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import Observed, digest
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.read import _type_of, split_record
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.rules import RULES
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.uri import driver, is_local
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmlmerge import canonical
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse, render
+from guests import desired, guest, kinds, params
 from support.hosts import FakeHost, converged
-
-
-def params(**given):
-    checked = ArgumentSpecValidator(**SPEC).validate({"name": "g", **given})
-    assert not checked.error_messages, checked.error_messages
-    return checked.validated_parameters
-
-
-def desired(**given):
-    return from_params(params(**given))
-
-
-def guest(text="", state="shutoff", **more):
-    tree = canonical(
-        parse(f"<domain type='qemu'><name>g</name><uuid>11111111-1111-1111-1111-111111111111</uuid>{text}</domain>", "xml", "domain"), RULES
-    )
-    return Observed(inactive=tree, active=tree if state in ("running", "paused") else None, state=state, machine_id="m", **more)
-
-
-def kinds(plan):
-    return [action.kind for action in plan.actions]
 
 
 def test_a_new_guest():

@@ -51,20 +51,20 @@ def test_one_that_broke_is_opened_again(tmp_path):
 class Virt:
     """As much of libvirt as opening a connection needs."""
 
-    class libvirtError(Exception):  # noqa: N801  # libvirt's name
+    class libvirtError(Exception):  # libvirt's name
         pass
 
     def __init__(self):
         self.log, self.alive = [], True
 
-    def registerErrorHandler(self, handler, context):  # noqa: N802
+    def registerErrorHandler(self, handler, context):
         pass
 
     def open(self, uri):
         self.log.append(uri)
         return self
 
-    def isAlive(self):  # noqa: N802
+    def isAlive(self):
         return self.alive
 
     def close(self):

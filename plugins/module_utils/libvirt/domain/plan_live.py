@@ -97,7 +97,7 @@ def _setting_steps(guest: Guest, part: Node, after: Node) -> List[Action]:
         if not any(new == one for one in _children(old, "metadata")):
             namespace, _brace, local = new.tag.rpartition("}")
             steps.append(a.SetMetadata(name, local, render(replace(new, tag=local)), namespace[1:] or None))
-    for event in ("poweroff", "reboot", "crash"):
+    for event in _events(after):
         to = after.get(f"on_{event}")
         if to and to != old.get(f"on_{event}"):
             steps.append(a.SetLifecycleAction(name, event, to))
@@ -106,6 +106,11 @@ def _setting_steps(guest: Guest, part: Node, after: Node) -> List[Action]:
     for tag in ("cputune", "memtune", "blkiotune"):
         steps += _parameters(name, tag, _children(part, tag), _children(old, tag))
     return steps
+
+
+def _events(after: Node) -> Tuple[str, ...]:
+    """In an order in which QEMU never gets what it refuses: a restart after power off together with an end after reboot."""
+    return ("reboot", "poweroff", "crash") if after.get("on_poweroff") == "restart" else ("poweroff", "reboot", "crash")
 
 
 def _children(node: Node, tag: str) -> Tuple[Node, ...]:

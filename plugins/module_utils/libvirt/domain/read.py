@@ -52,7 +52,7 @@ def read(connection: Connection, desired: Desired, accelerated: Accelerated) -> 
         active = split_record(tree_of(guest, api, inactive=False))[0] if guest.isActive() else None
         persistent = bool(guest.isPersistent())
         state = state_word(api, guest.state()[0])
-        saved = _saved(guest, api) if state == "shutoff" and persistent else None
+        saved = _saved(guest, connection) if state == "shutoff" and persistent else None
         return Observed(
             inactive=inactive,
             active=active,
@@ -67,10 +67,20 @@ def read(connection: Connection, desired: Desired, accelerated: Accelerated) -> 
         )
 
 
-def _saved(guest: Any, api: Any) -> Optional[Node]:
-    if not guest.hasManagedSaveImage():
+def _where_supported(connection: Connection, ask: Callable[[], Any]) -> Any:
+    """The answer, or None where the hypervisor's driver has no such thing."""
+    try:
+        return ask()
+    except connection.api.libvirtError as error:
+        if error.get_error_code() == connection.api.VIR_ERR_NO_SUPPORT:
+            return None
+        raise
+
+
+def _saved(guest: Any, connection: Connection) -> Optional[Node]:
+    if not _where_supported(connection, guest.hasManagedSaveImage):
         return None
-    text = guest.managedSaveGetXMLDesc(api.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)
+    text = guest.managedSaveGetXMLDesc(connection.api.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)
     return split_record(canonical(parse(text, "libvirt's saved XML", "domain"), RULES))[0]
 
 
@@ -88,10 +98,9 @@ def _balloon_answers(guest: Any, active: Node, desired: Desired) -> bool:
 
 def _going(connection: Connection, guest: Any, inactive: Node, desired: Desired) -> Dict[str, Any]:
     """What has to be known of a guest that goes."""
-    qemu = driver(connection.uri) == "qemu"  # no other driver has checkpoints
     return {
-        "snapshots": bool(guest.snapshotNum()),
-        "checkpoints": bool(guest.listAllCheckpoints()) if qemu else False,
+        "snapshots": bool(_where_supported(connection, guest.snapshotNum)),
+        "checkpoints": bool(_where_supported(connection, guest.listAllCheckpoints)),
         "disks": disks_of(connection, desired.name, inactive) if desired.remove_disks else (),
     }
 

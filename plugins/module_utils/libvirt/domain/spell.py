@@ -112,7 +112,10 @@ def _cpu(node: Node) -> Node:
 
 
 def _disk(node: Node) -> Node:
-    """A drive without a medium has no type of source, and is printed as a file."""
+    """A drive without a medium has no type of source, and is printed as a file. One that was emptied while it ran has a hollow source."""
+    source = node.find("source")
+    if source is not None and node.attributes.get("device") in ("cdrom", "floppy") and not source.without("@index").says_something:
+        node = node.without("source")
     empty = node.attributes.get("device") in ("cdrom", "floppy") and node.find("source") is None
     return node.with_attributes(type="file") if empty and "type" in node.attributes else node
 

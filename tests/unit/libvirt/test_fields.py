@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The table of when fields take effect, and the documentation that is held against it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions, apply_live, fields
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import SPEC
+from ansible_collections.virtops.linux.plugins.modules import libvirt_domain
+
+DOCUMENTED = yaml.safe_load(libvirt_domain.DOCUMENTATION)["options"]
+#: Options of other things than the definition.
+OTHERS = {"uri", "name", "state", "autostart", "xml", "restart", "force", "timeout", *(name for name in DOCUMENTED if name.startswith("remove_"))}
+
+
+def documented(option):
+    head, _dot, rest = option.partition(".")
+    found = DOCUMENTED[head]
+    return found["suboptions"][rest] if rest else found
+
+
+@pytest.mark.parametrize("option", fields.OPTIONS)
+def test_each_option_says_when_it_takes_effect(option):
+    assert documented(option)["description"][-1] == fields.effect(option)
+
+
+def test_every_option_has_an_effect():
+    assert set(SPEC["argument_spec"]) - OTHERS == {option for option in fields.OPTIONS if "." not in option}
+
+
+def test_paths_are_told_once_and_options_name_rows():
+    paths = [row.path for row in fields.TABLE]
+    assert len(paths) == len(set(paths))
+    assert set(fields.OPTIONS.values()) <= set(paths)
+
+
+def test_every_live_row_names_an_action_that_can_be_done():
+    kinds = {name for name, one in vars(actions).items() if isinstance(one, type)}
+    words = {"".join(part.capitalize() for part in row.by.split("_")) for row in fields.TABLE if row.when == fields.LIVE}
+    assert words <= kinds
+    able = {one.__name__ for one in apply_live._do.registry}
+    assert words <= able and all(not row.by for row in fields.TABLE if row.when != fields.LIVE)
+
+
+@pytest.mark.parametrize(
+    ("path", "row"),
+    [
+        ("os/kernel", ""),
+        ("vcpu@current", "vcpu@current"),
+        ("vcpu@placement", "vcpu"),
+        ("devices/disk/source/host@name", "devices/disk/source"),
+        ("devices/disk/target@bus", ""),
+        ("devices/graphics@passwd", "devices/graphics@passwd"),
+    ],
+)
+def test_a_field_without_a_row_is_as_the_one_above(path, row):
+    assert fields.row_of(path).path == row
+    assert fields.row_of_member("devices/disk").path == "devices/disk[]"
+    assert fields.row_of_member("devices/video").path == ""

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a running guest gets at once, planned on data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions as a
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.apply_live import _placed
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import Disk
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse
+from guests import desired, guest, kinds
+from support.hosts import converged
+
+PC = "<os><type machine='pc-i440fx-7.2'>hvm</type></os>"
+PCI = "<controller type='pci' index='0' model='{}'/>"
+
+
+def in_devices(text, *more):
+    return f"<memory>2048</memory><currentMemory>2048</currentMemory><vcpu>1</vcpu>{PC}<devices>{text}{''.join(more)}</devices>"
+
+
+def running(text, state="running", **more):
+    return guest(text, state=state, **more)
+
+
+def test_settings_go_live_and_the_rest_waits():
+    observed = running("<cputune><shares>10</shares></cputune><on_reboot>restart</on_reboot><vcpu>1</vcpu>")
+    tune = "<cputune><shares>20</shares><quota>-1</quota></cputune>"
+    xml = f"<domain><title>a &amp; b</title><on_reboot>destroy</on_reboot>{tune}<features><acpi/></features></domain>"
+    plan = converged(p.plan, observed, desired(xml=xml))
+    assert kinds(plan) == ["define_domain", "set_metadata", "set_lifecycle_action", "set_scheduler_parameters"]
+    assert plan.actions[1] == a.SetMetadata("g", "title", "a & b")
+    assert plan.actions[3].values == (("cpu_shares", 20), ("vcpu_quota", -1)) and plan.pending == ("features",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "vcpus", "wanted", "steps", "pending"),
+    [
+        ("qemu", "<vcpu current='1'>4</vcpu>", 3, ["set_vcpus"], ()),
+        ("qemu", "<vcpu current='1'>2</vcpu>", 3, [], ("vcpu@current",)),
+        ("qemu", "<vcpu current='3'>4</vcpu>", 2, [], ("vcpu@current",)),
+        ("kvm", "<vcpu current='3'>4</vcpu>", 2, [], ("vcpu@current",)),
+        (
+            "kvm",
+            "<vcpu current='2'>4</vcpu><vcpus><vcpu id='0' enabled='yes' hotpluggable='no'/><vcpu id='1' enabled='yes' hotpluggable='yes'/></vcpus>",
+            1,
+            ["set_vcpus"],
+            (),
+        ),
+    ],
+)
+def test_vcpus(kind, vcpus, wanted, steps, pending):
+    observed = running(vcpus)
+    observed = replace(observed, inactive=observed.inactive.with_attributes(type=kind), active=observed.active.with_attributes(type=kind))
+    most = max(wanted, int(observed.active.get("vcpu")))
+    plan = converged(p.plan, observed, desired(vcpus=wanted, max_vcpus=most))
+    assert kinds(plan)[1:] == steps and set(pending) <= set(plan.pending) and bool(pending) == bool(plan.pending)
+
+
+BALLOON = "<memory>4096</memory><currentMemory>4096</currentMemory><devices><memballoon model='virtio'/></devices>"
+
+
+def test_a_balloon_that_answers_moves():
+    plan = converged(p.plan, running(BALLOON, balloon=True), desired(memory="4M", current_memory="2M"))
+    assert plan.actions[1:] == (a.SetMemory("g", 2048, 60),) and plan.pending == ()
+
+
+def test_a_balloon_that_does_not_answer_is_asked_once_and_no_reason_to_restart():
+    wish = desired(memory="4M", current_memory="2M", restart="if_required", force=True)
+    plan = converged(p.plan, running(BALLOON), wish)
+    assert plan.actions[1:] == (a.SetMemory("g", 2048),) and plan.pending == () and "does not answer" in plan.warnings[0]
+
+
+def test_without_a_balloon_memory_waits():
+    plan = converged(p.plan, running(BALLOON.replace("virtio", "none"), balloon=True), desired(memory="4M", current_memory="2M"))
+    assert kinds(plan) == ["define_domain"] and plan.pending == ("currentMemory",)
+
+
+@pytest.mark.parametrize(
+    ("disk", "live"),
+    [
+        ({}, True),
+        ({"bus": "sata"}, False),
+        ({"bus": "usb"}, True),
+        ({"bus": "scsi"}, False),
+        ({"device": "cdrom", "bus": "ide", "path": None}, False),
+    ],
+)
+def test_disks_come_where_their_bus_takes_them(disk, live):
+    observed = running(in_devices("<controller type='usb' index='0'/>"))
+    plan = converged(p.plan, observed, desired(disks=[{"path": "/a", **disk}]))
+    assert ("attach_device" in kinds(plan)) is live and bool(plan.pending) is not live
+
+
+def test_a_hard_disk_keeps_its_image_and_a_drive_does_not():
+    disk = "<disk type='file' device='{}'><source file='/a'/><target dev='{}' bus='{}'/></disk>"
+    observed = running(in_devices(disk.format("disk", "vda", "virtio"), disk.format("cdrom", "hda", "ide")))
+    plan = converged(p.plan, observed, desired(disks=[{"path": "/b"}, {"path": "/c", "target": "hda"}]))
+    assert kinds(plan) == ["define_domain", "update_device"] and plan.pending == ("devices/disk[vda]/source@file",)
+    assert plan.actions[1].definition.get("source@file") == "/c"
+    ejected = converged(p.plan, observed, desired(disks=[{"path": "/a"}, {"device": "cdrom", "target": "hda"}]))
+    assert kinds(ejected) == ["define_domain", "update_device"] and ejected.actions[1].definition.find("source") is None
+
+
+def test_slots_of_pcie_run_out():
+    ports = "".join(f"<controller type='pci' index='{number}' model='pcie-root-port'/>" for number in (1, 2))
+    used = "<rng model='virtio'><address type='pci' domain='0' bus='0x01' slot='0' function='0'/></rng>"
+    observed = running(in_devices(PCI.format("pcie-root"), ports, used))
+    plan = converged(p.plan, observed, desired(disks=[{"path": "/a"}, {"path": "/b"}]))
+    assert kinds(plan).count("attach_device") == 1 and plan.pending == ("devices/disk[vdb]",)
+
+
+def test_devices_go_before_others_come():
+    nic = "<interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/></interface>"
+    plan = converged(p.plan, running(in_devices(nic)), desired(interfaces=[{"type": "user", "mac": "52:54:00:00:00:02"}]))
+    assert kinds(plan) == ["define_domain", "detach_device", "attach_device"] and plan.pending == ()
+    paused = converged(p.plan, running(in_devices(nic), state="paused"), desired(interfaces=[]))
+    assert kinds(paused) == ["define_domain"] and paused.pending == ("devices/interface[52:54:00:00:00:01]",)
+    resumed = converged(p.plan, running(in_devices(nic), state="paused"), desired(interfaces=[], state="running"))
+    assert kinds(resumed) == ["define_domain", "resume_domain", "detach_device"] and resumed.pending == ()
+
+
+def test_memory_that_is_plugged_in_counts():
+    module = "<memory model='dimm'><target><size unit='KiB'>1024</size><node>0</node></target></memory>"
+    plan = converged(p.plan, running(in_devices("")), desired(xml=f"<domain><devices>{module}</devices></domain>"))
+    assert kinds(plan) == ["define_domain", "attach_device"] and plan.after.active.get("memory") == "3072"
+
+
+def test_a_password_never_shows():
+    observed = running(in_devices("<graphics type='vnc' passwd='old'/>"))
+    wish = desired(graphics={"type": "vnc", "password": "new"})
+    plan = converged(p.plan, observed, wish)
+    shown = str([action.describe() for action in plan.actions]) + str(p.view(observed, wish)) + str(p.view(plan.after, wish))
+    assert kinds(plan) == ["define_domain", "update_device"] and "old" not in shown and "'new" not in shown and '"new' not in shown
+    assert p.view(observed, wish) != p.view(plan.after, wish)
+
+
+def test_a_restart_only_where_it_is_required():
+    observed = running("<memory>1024</memory><vcpu>1</vcpu><title>a</title>")
+    assert kinds(converged(p.plan, observed, desired(title="b", restart="if_required"))) == ["define_domain", "set_metadata"]
+    plan = converged(p.plan, observed, desired(title="b", vcpus=2, restart="if_required"))
+    assert kinds(plan) == ["define_domain", "shut_down_domain", "start_domain"] and plan.pending == ()
+    assert plan.actions[2].previous == observed.inactive and plan.actions[2].restart
+    late = replace(observed, inactive=plan.after.inactive)
+    again = converged(p.plan, late, desired(vcpus=2, restart="if_required"))
+    assert kinds(again) == ["shut_down_domain", "start_domain"] and again.actions[1].previous == observed.active
+    assert kinds(converged(p.plan, observed, desired(vcpus=2, restart="if_required", state="shutoff"))) == ["define_domain", "shut_down_domain"]
+    with pytest.raises(Failure, match="paused"):
+        p.plan(running("<vcpu>1</vcpu>", state="paused"), desired(vcpus=2, restart="if_required"))
+
+
+def saved(text="<vcpu>1</vcpu>", state="saved"):
+    observed = guest(text, state="shutoff")
+    return replace(observed, state=state, saved=observed.inactive)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "force", "steps"),
+    [
+        ("running", False, ["start_domain"]),
+        ("paused", False, ["start_domain"]),
+        ("saved", False, []),
+        ("shutoff", False, []),
+        ("shutoff", True, ["discard_saved_domain"]),
+        ("absent", False, ["undefine_domain"]),
+    ],
+)
+def test_from_saved(wanted, force, steps):
+    assert kinds(converged(p.plan, saved(), desired(state=wanted, force=force))) == steps
+
+
+def test_saved_memory_keeps_its_own_definition():
+    plan = converged(p.plan, saved(), desired(vcpus=2))
+    assert kinds(plan) == ["define_domain"] and plan.pending == ("vcpu",)
+    started = converged(p.plan, saved(), desired(vcpus=2, state="running"))
+    assert kinds(started) == ["define_domain", "start_domain"] and started.pending == ("vcpu",)
+    anew = converged(p.plan, saved(), desired(vcpus=2, state="running", restart="if_required"))
+    assert kinds(anew) == ["define_domain", "start_domain", "shut_down_domain", "start_domain"] and anew.pending == ()
+
+
+@pytest.mark.parametrize(("state", "code"), [("shutoff", "invalid_state_change"), ("pmsuspended", "invalid_state_change")])
+def test_what_cannot_be_saved(state, code):
+    with pytest.raises(Failure) as caught:
+        p.plan(guest(state=state), desired(state="saved"))
+    assert caught.value.code == code
+    assert kinds(converged(p.plan, guest(state="paused"), desired(state="saved"))) == ["save_domain"]
+
+
+@pytest.mark.parametrize("what", ["managed_save", "snapshots", "checkpoints"])
+def test_what_does_not_outlive_a_guest_is_asked_for(what):
+    observed = saved() if what == "managed_save" else guest(**{what: True})
+    with pytest.raises(Failure) as caught:
+        p.plan(observed, desired(state="absent", **{f"remove_{what}": False}))
+    assert caught.value.code == f"has_{what}"
+    assert p.plan(observed, desired(state="absent")).actions == (a.UndefineDomain("g", **{what: True}),)
+
+
+def test_disks_go_last_and_those_that_stay_are_told():
+    disks = (Disk("/a", path="/a"), Disk("p/v", pool="p", volume="v"), Disk("/b", path="/b", kept="it is shared"))
+    plan = p.plan(guest(disks=disks), desired(state="absent", remove_disks=True))
+    assert plan.actions == (a.UndefineDomain("g"), a.RemoveDisk("g", "/a"), a.RemoveDisk("g", pool="p", volume="v"))
+    assert plan.warnings == ("guest g: /b stays, because it is shared",)
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [("bus='0x01' slot='0x00'", True), ("bus='0x07' slot='0x00'", False), ("bus='0x00' slot='0x03'", False), ("bus='0x00' slot='0x04'", True)],
+)
+def test_a_device_takes_its_defined_place_where_that_is_free(address, kept):
+    place = f"<address type='pci' domain='0x0000' {address} function='0x0'/>"
+    there = "<rng><address type='pci' domain='0x0000' bus='0x00' slot='0x03' function='0x0'/></rng>"
+    ports = PCI.format("pcie-root") + "<controller type='pci' index='1' model='pcie-root-port'/>"
+    running_devices = parse(f"<devices>{ports}{there}</devices>", "x", "devices")
+    assert (_placed(parse(f"<rng>{place}</rng>", "x", "rng"), running_devices).find("address") is not None) is kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"max_vcpus": 2}, {"vcpus": 3, "max_vcpus": 2}, {"vcpus": 1, "max_vcpus": 0}, {"graphics": {"type": "vnc", "password": "longer than eight"}}],
+)
+def test_bad_input(given):
+    with pytest.raises(Failure) as caught:
+        desired(**given)
+    assert caught.value.code == "invalid_value" and "longer" not in caught.value.message
