@@ -25,7 +25,7 @@ XML = """
 <domain>
   <maxMemory slots="4" unit="MiB">1024</maxMemory>
   <iothreads>1</iothreads>
-  <cpu><numa><cell id="0" cpus="0-2" memory="192" unit="MiB"/></numa></cpu>
+  <cpu><numa><cell id="0" cpus="0-2" memory="256" unit="MiB"/></numa></cpu>
   <devices>
     <controller type="virtio-serial" index="0"/>
     <controller type="scsi" index="0" model="virtio-scsi"/>
@@ -72,8 +72,8 @@ def guest(libvirtd: None) -> Iterator[None]:
             "state": "running",
             "type": "qemu",
             "machine": "pc",
-            "memory": "192M",
-            "current_memory": "160M",
+            "memory": "256M",
+            "current_memory": "240M",
             "vcpus": 1,
             "max_vcpus": 3,
             "kernel": str(boot / "vmlinuz"),
@@ -81,7 +81,7 @@ def guest(libvirtd: None) -> Iterator[None]:
             "cmdline": "console=ttyS0 quiet",
             "console_log": str(LOG),
             "disks": [{"path": image("vt-lv-root.qcow2")}, {"device": "cdrom", "target": "hda", "bus": "ide"}],
-            "interfaces": [{"source": NETWORKS[0], "mac": "52:54:00:00:aa:01"}],
+            "interfaces": [USER, NIC],
             "graphics": {"type": "vnc", "listen": "127.0.0.1", "password": "first"},
             "memballoon": True,
             "xml": XML.replace("<devices>", "<features><acpi/><apic/></features><os><type>hvm</type></os><devices>"),
@@ -106,7 +106,8 @@ def inactive(name: str = NAME) -> str:
 
 
 def interface(inside: str, network: str = NETWORKS[0]) -> Dict[str, str]:
-    return in_devices(f"<interface type='network'><mac address='52:54:00:00:aa:01'/><source network='{network}'/>{inside}</interface>")
+    user = f"<interface type='user'><mac address='{USER['mac']}'/></interface>"
+    return in_devices(f"{user}<interface type='network'><mac address='52:54:00:00:aa:01'/><source network='{network}'/>{inside}</interface>")
 
 
 def in_devices(inside: str) -> Dict[str, str]:
@@ -138,6 +139,7 @@ def slowed(rate: int) -> Dict[str, str]:
 ROOT = {"path": "/var/lib/libvirt/images/vt-lv-root.qcow2", "target": "vda"}
 DRIVE = {"device": "cdrom", "target": "hda", "bus": "ide"}
 MORE = {"path": "/var/lib/libvirt/images/vt-lv-more.qcow2"}
+USER = {"type": "user", "mac": "52:54:00:00:aa:00"}  # the first one, as it is soon served an address
 NIC = {"source": NETWORKS[0], "mac": "52:54:00:00:aa:01"}
 AGENT, NO_AGENT = {"guest_agent": True}, {"guest_agent": False}
 Options = Dict[str, Any]
@@ -150,13 +152,15 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
         "set_metadata",
         "set_metadata",
     ),
+    ("currentMemory",): ({"memory": "256M", "current_memory": "220M"}, {"memory": "256M", "current_memory": "240M"}, "set_memory", "set_memory"),
+    # After the balloon, which takes what it takes from the memory that the guest's system uses, and it uses none of a new module by itself;
+    # before the limits, which a module must fit into.
     ("devices/memory[]",): (
         in_devices("<memory model='dimm'><target><size unit='MiB'>128</size><node>0</node></target></memory>"),
         {},
         "attach_device",
         "",
     ),
-    ("currentMemory",): ({"memory": "192M", "current_memory": "140M"}, {"memory": "192M", "current_memory": "160M"}, "set_memory", "set_memory"),
     tuple(
         f"cputune/{name}"
         for name in [
@@ -202,8 +206,13 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
         "update_device",
     ),
     ("devices/disk/iotune",): (slowed(1_000_000), slowed(2_000_000), "set_block_iotune", "set_block_iotune"),
-    ("devices/interface[]",): ({"interfaces": [NIC, {"type": "user"}]}, {"interfaces": [NIC]}, "attach_device", "detach_device"),
-    ("devices/interface/source",): ({"interfaces": [{**NIC, "source": NETWORKS[1]}]}, {"interfaces": [NIC]}, "update_device", "update_device"),
+    ("devices/interface[]",): ({"interfaces": [USER, NIC, {"type": "user"}]}, {"interfaces": [USER, NIC]}, "attach_device", "detach_device"),
+    ("devices/interface/source",): (
+        {"interfaces": [USER, {**NIC, "source": NETWORKS[1]}]},
+        {"interfaces": [USER, NIC]},
+        "update_device",
+        "update_device",
+    ),
     ("devices/interface/link",): (interface("<link state='down'/>"), interface("<link state='up'/>"), "update_device", "update_device"),
     ("devices/graphics@passwd",): (
         {"graphics": {"type": "vnc", "password": "second"}},
@@ -291,7 +300,7 @@ def test_bandwidth():
     assert kinds(predicted) == ["define_domain", "update_device"] and predicted["pending"] == []
     assert "the running guest does not take it" in refused(MODULE, {**BASE, **shaped[0]}, "libvirt_error")
     assert kinds(check(MODULE, {**BASE, **shaped[0]})) == ["update_device"]
-    apply(MODULE, {**BASE, "interfaces": [NIC], **interface("<link state='up'/>")})
+    apply(MODULE, {**BASE, **interface("<link state='up'/>")})
 
 
 SECOND, THIRD = NAME + "-2", NAME + "-3"
@@ -334,12 +343,12 @@ def test_a_paused_guest_gives_nothing_back(firmware):
 
 
 def test_a_device_comes_to_the_place_that_it_has_after_a_restart():
-    apply(MODULE, {**BASE, "rng": True, "interfaces": [NIC, {"type": "user", "mac": "52:54:00:00:aa:03"}]})
+    apply(MODULE, {**BASE, "rng": True, "interfaces": [USER, NIC, {"type": "user", "mac": "52:54:00:00:aa:03"}]})
     places = [re.findall(r"(?s)<(rng|interface) .*?(<address type='pci'.*?/>)", text) for text in (active(), inactive())]
-    assert places[0] == places[1] and len(places[0]) == 3
+    assert places[0] == places[1] and len(places[0]) == 4
     uuid = virsh("domuuid", NAME)
-    apply(MODULE, {**BASE, "rng": False, "interfaces": [NIC]})
-    assert virsh("domuuid", NAME) == uuid and active().count("<interface") == 1
+    apply(MODULE, {**BASE, "rng": False, "interfaces": [USER, NIC]})
+    assert virsh("domuuid", NAME) == uuid and active().count("<interface") == 2
 
 
 def test_a_restart_where_it_is_required(firmware):
