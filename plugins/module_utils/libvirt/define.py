@@ -4,38 +4,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
 from typing import Any, Dict, Optional, Tuple
 
 from ..engine.errors import Failure
-from ..engine.plan import HIDDEN, Action
 from .xmlmerge import Rules, differences, merge, project
-from .xmltree import Node, pretty
+from .xmltree import Node, pretty, render
+
+#: The fields that differ, and the whole new definition.
+Change = Tuple[Tuple[str, ...], Node]
 
 
-@dataclass(frozen=True)
-class Define(Action):
-    """changes: the fields that differ; None for a new object. definition: the whole new one. wish: what it must contain."""
-
-    changes: Optional[Tuple[str, ...]]
-    definition: Node = field(metadata=HIDDEN)
-    wish: Node = field(metadata=HIDDEN)
+def digest(node: Node) -> str:
+    """A short name of a request or of a definition, to recognise it again."""
+    marks = sorted(node.owned), sorted(node.absent)
+    return hashlib.sha256(f"{render(node)}{marks}".encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def refuse_foreign_uuid(what: str, wish: Node, inactive: Optional[Node], holder: Optional[str]) -> None:
+def refuse_taken_uuid(what: str, holder: Optional[str]) -> None:
     """what: the kind and the name, C(guest web). holder: who else has the UUID that the wish names."""
-    kind = what.partition(" ")[0]
     if holder:
-        raise Failure(f"{what}: its uuid is that of the {kind} {holder}; leave the uuid out", "uuid_in_use")
-    uuid = inactive.get("uuid") if inactive else None
-    if inactive and wish.get("uuid") not in (None, uuid):
+        raise Failure(f"{what}: its uuid is that of the {what.partition(' ')[0]} {holder}; leave the uuid out", "uuid_in_use")
+
+
+def redefined(what: str, observed: Any, inactive: Node, wish: Node, rules: Rules) -> Tuple[Optional[Change], Tuple[str, ...]]:
+    """How the definition of something that there is has to change, and warnings. None: there is nothing to define.
+
+    observed: has persistent, and record: what an earlier request that libvirt did not keep whole left behind.
+    """
+    uuid = inactive.get("uuid")
+    if wish.get("uuid") not in (None, uuid):
         raise Failure(f"{what}: it has the uuid {uuid}, which cannot change; leave uuid out", "uuid_mismatch")
-
-
-def redefined(inactive: Node, persistent: bool, wish: Node, rules: Rules) -> Optional[Tuple[Tuple[str, ...], Node]]:
-    """The fields that differ and the whole new definition; None where there is nothing to define."""
     changes = differences(inactive, wish, rules)
-    return None if not changes and persistent else (changes, merge(inactive, wish, rules))
+    if changes and observed.record == (digest(wish), digest(inactive)):
+        return None, (f"{what}: libvirt does not keep {', '.join(changes)}; leave these out of the definition",)
+    if not changes and observed.persistent:
+        return None, ()
+    return (changes, merge(inactive, wish, rules)), ()
 
 
 def unmet(inactive: Optional[Node], active: Optional[Node], wish: Node, rules: Rules) -> Tuple[str, ...]:

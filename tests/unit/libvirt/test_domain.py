@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import converge
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.define import digest
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import Observed, digest
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import Observed
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.read import _type_of, split_record
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.uri import driver, is_local
@@ -83,7 +84,7 @@ def test_a_host_model_that_runs_is_not_pending():
 def test_what_libvirt_does_not_keep_is_asked_for_once():
     wish = desired(xml="<domain><colour>red</colour></domain>")
     observed = guest()
-    known = replace(observed, record=(wish.digest, digest(observed.inactive)))
+    known = replace(observed, record=(digest(wish.wish), digest(observed.inactive)))
     assert kinds(p.plan(observed, wish)) == ["define_domain"]
     plan = converged(p.plan, known, wish)
     assert plan.actions == () and "colour" in plan.warnings[0]

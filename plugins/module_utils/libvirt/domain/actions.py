@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from typing import Optional, Tuple, Union
 
 from ...engine.plan import HIDDEN, Action
-from ..define import Define
 from ..xmltree import Node
 
 Value = Union[int, str]
 
 
 @dataclass(frozen=True)
-class DefineDomain(Define):
-    pass
+class DefineDomain(Action):
+    """changes: the fields that differ; None for a new guest. definition: the whole new one. wish: what it must contain."""
+
+    changes: Optional[Tuple[str, ...]]
+    definition: Node = field(metadata=HIDDEN)
+    wish: Node = field(metadata=HIDDEN)
 
 
 @dataclass(frozen=True)

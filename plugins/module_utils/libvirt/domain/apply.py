@@ -11,12 +11,12 @@ from typing import Any
 from ...engine.errors import Failure
 from ...engine.plan import Action
 from ..connection import Connection
+from ..define import digest
 from ..uri import is_local
 from ..xmlmerge import differences
 from ..xmltree import Node, render
 from . import actions as a
 from .apply_live import change_live
-from .model import digest
 from .read import split_record, state_word, tree_of
 from .rules import RULES
 

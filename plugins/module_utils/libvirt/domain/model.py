@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ...engine.errors import Failure
 from ..uri import URI_SPEC
 from ..xmlmerge import canonical, claim, overlay
-from ..xmltree import Node, object_name, parse, render
+from ..xmltree import Node, object_name, parse
 from .rules import RULES, shared, without_record
 from .wish import wish_from_options
 
@@ -132,11 +131,6 @@ class Desired:
     remove_checkpoints: bool = True
     remove_disks: bool = False
 
-    @property
-    def digest(self) -> str:
-        """A short name of the request, to recognise it again."""
-        return digest(self.wish)
-
 
 @dataclass(frozen=True)
 class Disk:
@@ -178,11 +172,6 @@ class Observed:
     virt_type: str = "kvm"
     arch: str = ""
     machine_id: str = ""
-
-
-def digest(node: Node) -> str:
-    marks = sorted(node.owned), sorted(node.absent)
-    return hashlib.sha256(f"{render(node)}{marks}".encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def from_params(params: Mapping[str, Any]) -> Desired:

@@ -9,27 +9,25 @@ from dataclasses import replace
 from typing import List, Optional, Set, Tuple
 
 from ...engine.errors import Failure, NotReady
-from ..define import redefined, refuse_foreign_uuid
+from ..define import redefined, refuse_taken_uuid
 from ..xmlmerge import merge
 from ..xmltree import Node, element
 from .actions import DefineDomain
-from .model import Desired, Observed, digest
+from .model import Desired, Observed
 from .rules import RULES
 
 
 def define(observed: Observed, desired: Desired) -> Tuple[Optional[DefineDomain], Node, Tuple[str, ...]]:
     name, wish = desired.name, desired.wish
-    refuse_foreign_uuid(f"guest {name}", wish, observed.inactive, observed.uuid_holder)
+    refuse_taken_uuid(f"guest {name}", observed.uuid_holder)
     if observed.inactive is None:
         definition = _new(observed, desired)
         return DefineDomain(name, None, definition, wish), definition, ()
-    change = redefined(observed.inactive, observed.persistent, wish, RULES)
+    change, warnings = redefined(f"guest {name}", observed, observed.inactive, wish, RULES)
     if change is None:
-        return None, observed.inactive, ()
-    if change[0] and observed.record == (desired.digest, digest(observed.inactive)):
-        return None, observed.inactive, (f"guest {name}: libvirt does not keep {', '.join(change[0])}; leave these out of the definition",)
+        return None, observed.inactive, warnings
     definition = _with_macs(change[1], observed, name)
-    return DefineDomain(name, change[0], definition, wish), definition, ()
+    return DefineDomain(name, change[0], definition, wish), definition, warnings
 
 
 def _new(observed: Observed, desired: Desired) -> Node:

@@ -9,11 +9,12 @@ from typing import Any
 
 from ...engine.errors import Failure
 from ..connection import Connection
+from ..define import digest
 from ..xmlmerge import differences
 from ..xmltree import render
 from . import plan
 from .access import Access
-from .model import digest, split_record, with_record
+from .model import split_record, with_record
 
 
 def apply(connection: Connection, action: plan.Step, access: Access) -> None:

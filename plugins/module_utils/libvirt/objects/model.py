@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from ...engine.errors import Failure
 from ..uri import URI_SPEC
 from ..xmlmerge import Rules, canonical, claim, overlay
-from ..xmltree import Node, object_name, parse, render
+from ..xmltree import Node, object_name, parse
 
 #: How a request that libvirt did not keep whole is remembered in an object's metadata.
 NAMESPACE = "https://virtops.org/linux/1"
@@ -98,12 +97,6 @@ def name_and_wish(params: Mapping[str, Any], kind: Kind, options: Node) -> Tuple
 def name_in(definition: Node) -> str:
     """Networks and pools have their name in an element, filters in an attribute; a pool without one is called as its source."""
     return (definition.get("name") or definition.get("@name") or definition.get("source/name") or "").strip()
-
-
-def digest(node: Node) -> str:
-    """A short name of a request or of a definition, to recognise it again."""
-    marks = sorted(node.owned), sorted(node.absent)
-    return hashlib.sha256(f"{render(node)}{marks}".encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def without_record(tree: Node) -> Node:

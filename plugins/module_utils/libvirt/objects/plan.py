@@ -7,11 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Optional, Tuple, TypeVar
 
-from ...engine.errors import Failure, NotReady
+from ...engine.errors import NotReady
 from ...engine.plan import HIDDEN, Action, Plan
-from ..xmlmerge import differences, merge, project
-from ..xmltree import Node, element, pretty
-from .model import Desired, Kind, Observed, digest
+from ..define import described, redefined, refuse_taken_uuid, unmet
+from ..xmlmerge import merge
+from ..xmltree import Node, element
+from .model import Desired, Kind, Observed
 
 Seen = TypeVar("Seen", bound=Observed)
 
@@ -76,25 +77,11 @@ def state_of(observed: Observed) -> str:
 
 
 def view(observed: Observed, desired: Desired, kind: Kind) -> Dict[str, Any]:
-    shown: Dict[str, Any] = {"name": desired.name, "state": state_of(observed)}
-    if observed.inactive is None:
-        return shown
-    shown.update(autostart=observed.autostart, persistent=observed.persistent)
-    part = project(observed.inactive, desired.wish, kind.rules)
-    if part and desired.wish.says_something:
-        shown["xml"] = pretty(part)
-    pending = pending_fields(observed, desired, kind)
-    if pending:
-        shown["pending"] = list(pending)
-    return shown
+    return described(desired.name, state_of(observed), observed, desired.wish, pending_fields(observed, desired, kind), kind.rules)
 
 
 def pending_fields(observed: Observed, desired: Desired, kind: Kind) -> Tuple[str, ...]:
-    """What is defined as wished, and not so in the running object."""
-    if observed.active is None:
-        return ()
-    undefined = differences(observed.inactive, desired.wish, kind.rules)
-    return tuple(field for field in differences(observed.active, desired.wish, kind.rules) if field not in undefined)
+    return unmet(observed.inactive, observed.active, desired.wish, kind.rules)
 
 
 def plan(observed: Seen, desired: Desired, kind: Kind) -> Plan[Seen]:
@@ -123,25 +110,18 @@ def plan(observed: Seen, desired: Desired, kind: Kind) -> Plan[Seen]:
 
 def _define(observed: Observed, desired: Desired, kind: Kind) -> Tuple[Optional[Define], Node, Tuple[str, ...]]:
     name, wish, noun = desired.name, desired.wish, kind.noun
-    if observed.uuid_holder:
-        raise Failure(f"{noun} {name}: its uuid is that of the {noun} {observed.uuid_holder}; leave the uuid out", "uuid_in_use")
+    refuse_taken_uuid(f"{noun} {name}", observed.uuid_holder)
     if observed.inactive is None:
         if not wish.says_something:
             raise NotReady(f"{noun} {name}: there is none, and the task does not say what it should be; give {kind.needs}", f"{noun}_not_found")
         definition = merge(_named(name, kind), wish, kind.rules)
         kind.possible(name, definition)
         return Define(name, kind, None, definition, wish, None), definition, ()
-    uuid = observed.inactive.get("uuid")
-    if wish.get("uuid") not in (None, uuid):
-        raise Failure(f"{noun} {name}: it has the uuid {uuid}, which cannot change; leave uuid out", "uuid_mismatch")
-    changes = differences(observed.inactive, wish, kind.rules)
-    if changes and observed.record == (digest(wish), digest(observed.inactive)):
-        return None, observed.inactive, (f"{noun} {name}: libvirt does not keep {', '.join(changes)}; leave these out of the definition",)
-    if not changes and observed.persistent:
-        return None, observed.inactive, ()
-    definition = merge(observed.inactive, wish, kind.rules)
-    kind.possible(name, definition)
-    return Define(name, kind, changes, definition, wish, observed.inactive), definition, ()
+    change, warnings = redefined(f"{noun} {name}", observed, observed.inactive, wish, kind.rules)
+    if change is None:
+        return None, observed.inactive, warnings
+    kind.possible(name, change[1])
+    return Define(name, kind, change[0], change[1], wish, observed.inactive), change[1], warnings
 
 
 def _named(name: str, kind: Kind) -> Node:
