@@ -154,6 +154,17 @@ def test_a_restart_only_where_it_is_required():
         p.plan(running("<vcpu>1</vcpu>", state="paused"), desired(vcpus=2, restart="if_required"))
 
 
+def test_how_strictly_a_cpu_was_checked_is_no_difference():
+    observed = running("<cpu mode='custom' check='none'><model>qemu64</model></cpu><vcpu>1</vcpu>")
+    cpu = parse("<cpu mode='custom' check='full'><model>qemu64</model></cpu>", "x", "cpu")
+    strict = replace(observed.active, children=tuple(cpu if child.tag == "cpu" else child for child in observed.active.children))
+    observed = replace(observed, active=strict)
+    plan = converged(p.plan, observed, desired(vcpus=2, restart="if_required"))
+    assert plan.actions[2].previous == observed.inactive
+    said = desired(xml="<domain><cpu mode='custom' check='none'><model>qemu64</model></cpu></domain>")
+    assert converged(p.plan, observed, said).pending == ()
+
+
 def saved(text="<vcpu>1</vcpu>", state="saved"):
     observed = guest(text, state="shutoff")
     return replace(observed, state=state, saved=observed.inactive)

@@ -97,4 +97,6 @@ def _converge_running(
 def _what_ran(before: Observed, active: Node) -> Node:
     """The definition that is known to start: that of what runs. A definition that was changed meanwhile may be none."""
     inactive = before.inactive
-    return inactive if inactive is not None and not differences(runtime(active, inactive), inactive, RULES) else active
+    if inactive is not None and not differences(runtime(active, inactive), inactive, RULES):
+        return inactive
+    return active if inactive is not None and inactive.find("resource") else active.without("resource")  # where libvirt itself put it

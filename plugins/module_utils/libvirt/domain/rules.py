@@ -144,9 +144,14 @@ def shared(path: str) -> bool:
 
 def runtime(active: Node, wish: Node) -> Node:
     """The running XML as a definition: what only looks different because it runs is taken from the wish."""
-    if wish.get("cpu@mode") in ("host-model", "maximum"):  # spelled out as a custom model once it runs
-        wished = wish.find("cpu")
-        active = replace(active, children=tuple(wished if child.tag == "cpu" and wished else child for child in active.children))
+    wished = wish.find("cpu")
+    if wished is None:
+        return active
+    if wished.attributes.get("mode") in ("host-model", "maximum"):  # spelled out as a custom model once it runs
+        return replace(active, children=tuple(wished if child.tag == "cpu" else child for child in active.children))
+    check = wished.attributes.get("check")  # how strictly the model was checked, by the time that it runs
+    if check:
+        active = replace(active, children=tuple(child.with_attributes(check=check) if child.tag == "cpu" else child for child in active.children))
     return active
 
 
