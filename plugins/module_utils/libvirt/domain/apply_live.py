@@ -39,7 +39,8 @@ def _devices(connection: Connection, guest: Any, inactive: bool) -> Tuple[Node, 
     flags = api.VIR_DOMAIN_XML_SECURE | (api.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
     tree = parse(guest.XMLDesc(flags), "libvirt's XML", "domain")
     spelled, plain = canonical(tree, RULES).find("devices"), tree.find("devices")
-    assert spelled and plain  # libvirt prints them for every guest
+    if spelled is None or plain is None:  # libvirt prints them for every guest
+        raise TypeError(guest.name())
     return spelled, plain
 
 
