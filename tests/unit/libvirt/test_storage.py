@@ -7,9 +7,10 @@ from __future__ import annotations
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure, NotReady
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.define import digest
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter import model as nwfilter_model
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter import plan as nwfilter
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.objects.model import Observed, digest, split_record, with_record
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.objects.model import Observed, split_record, with_record
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool import model as pool_model
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool import plan as pool
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool.rules import RULES, sanitized
