@@ -7,38 +7,44 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator
 
 import pytest
-from ansible_collections.virtops.linux.plugins.module_utils.cgroup.fields import BY_PATH
-from ansible_collections.virtops.linux.plugins.module_utils.cgroup.read import parse_mountinfo
-from support.modules import apply, check, cycle, option_cycle, refused, settled, with_option
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.fields import FIELDS
+from support.cgroups import (
+    ELSEWHERE,
+    NAME,
+    TRIES,
+    converge_here,
+    cycle_here,
+    directories,
+    knob,
+    loop_device,
+    mounts,
+    on_device,
+    remove_all,
+    says,
+    settled_here,
+    started,
+    v2_root,
+)
+from support.modules import apply, check, cycle, refused, settled, with_option
 
-NAME = "vt-web"
 BASE: Dict[str, Any] = {"name": NAME}
-MOUNTS = parse_mountinfo(Path("/proc/self/mountinfo").read_text())
-V1 = {controller: mount.path for mount in MOUNTS if mount.version == 1 for controller in mount.controllers}
-V2 = next((mount.path for mount in MOUNTS if mount.version == 2), "")
+V1 = {controller: mount.path for mount in mounts() if mount.version == 1 for controller in mount.controllers}
+V2 = v2_root()
 
 pytestmark = pytest.mark.usefixtures("clean")
-
-
-def directories() -> List[Path]:
-    """The cgroups of the tests, the deepest first."""
-    tops = [Path(mount.path) / name for mount in MOUNTS for name in (NAME, "vt-v2")]
-    found = [path for top in tops for path in (top, *top.rglob("*")) if path.is_dir()]
-    return sorted(found, key=lambda path: len(path.parts), reverse=True)
 
 
 @pytest.fixture
 def clean() -> Iterator[None]:
     """No cgroup of the tests before, and none after."""
-    for path in directories():
-        path.rmdir()
+    remove_all()
     yield
-    for path in directories():
-        path.rmdir()
+    remove_all()
 
 
 @pytest.fixture
@@ -51,47 +57,49 @@ def process() -> Iterator[int]:
     time.sleep(0.1)  # for the kernel to take it out of its cgroups
 
 
-def knob(file: str, name: str = NAME) -> str:
-    return (Path(V1.get(file.partition(".")[0], V2)) / name / file).read_text().strip()
+@pytest.fixture(scope="module")
+def device(tmp_path_factory) -> Iterator[str]:
+    with loop_device(tmp_path_factory.mktemp("vt-disk")) as path:
+        yield path
 
 
-# field → value, other value, and with cgroup v1 the file with what it says for both
-FIELDS = {
-    "cpu.shares": (512, 2000, "cpu.shares", "512", "2000"),
-    "cpu.quota": (50000, -1, "cpu.cfs_quota_us", "50000", "-1"),
-    "cpu.period": (50000, 200000, "cpu.cfs_period_us", "50000", "200000"),
-    "cpu.burst": (1000, 0, "cpu.cfs_burst_us", "1000", "0"),
-    "cpu.idle": (True, False, "cpu.idle", "1", "0"),
-    "cpu.cpus": ("0", "0,1", "cpuset.cpus", "0", "0-1"),
-    "cpu.mems": ("0", None, "cpuset.mems", "0", None),
-    "memory.limit": ("64M", "max", "memory.limit_in_bytes", str(64 * 2**20), "9223372036854771712"),
-    "memory.reservation": ("32M", 0, "memory.soft_limit_in_bytes", str(32 * 2**20), "9223372036854771712"),
-    "memory.swap": ("128M", -1, "memory.memsw.limit_in_bytes", str(128 * 2**20), "9223372036854771712"),
-    "memory.swappiness": (10, 60, "memory.swappiness", "10", "60"),
-    "pids.limit": (100, "max", "pids.max", "100", "max"),
-}
-# weight has no file in cgroup v1, where it is refused: test_a_limit_that_the_host_cannot_have
-ELSEWHERE = {"cpu.weight"}
+@pytest.fixture(scope="module")
+def network_hierarchies(tmp_path_factory) -> Iterator[None]:
+    """This machine mounts neither of them by itself."""
+    folders = [tmp_path_factory.mktemp(f"vt-{name}") for name in ("net_cls", "net_prio")]
+    for folder in folders:
+        name = folder.name[len("vt-") : -1]
+        subprocess.run(["mount", "-t", "cgroup", "-o", name, f"vt-{name}", str(folder)], check=True)
+    yield
+    remove_all()
+    for folder in folders:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_every_field_of_the_table_is_tried():
-    assert set(FIELDS) | ELSEWHERE == set(BY_PATH)
+    assert {path for path in TRIES if TRIES[path].v1} | ELSEWHERE == {item.path for item in FIELDS if item.v1} | {"hugepage_limits"}
+    assert set(TRIES) | ELSEWHERE == {item.path for item in FIELDS} | {"hugepage_limits"}
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_field(field):
-    value, other, file, shown, other_shown = FIELDS[field]
-    base = with_option(BASE, "resources.memory.limit", "64M") if field == "memory.swap" else BASE
-    path = f"resources.{field}"
+# The huge pages of this machine are limited in its cgroup v2 hierarchy: test_huge_pages.
+@pytest.mark.parametrize("field", [path for path in TRIES if TRIES[path].v1 and path != "hugepage_limits"])
+def test_field(field, device, network_hierarchies):
+    tried = TRIES[field]
+    assert tried.v1
+    file, shown, other_shown = tried.v1
+    value, other = on_device(tried.value, device), on_device(tried.other, device)
+    base, path = {**BASE, "resources": tried.base or {}}, f"resources.{field}"
     if other is None:  # a machine with a single memory node has no other list of them
-        cycle("container_cgroup", with_option(base, path, value))
+        cycle_here(with_option(base, path, value))
         assert knob(file) == shown
         return
-    apply("container_cgroup", with_option(base, path, other))
-    option_cycle("container_cgroup", base, path, value, other)
-    assert knob(file) == shown
-    apply("container_cgroup", with_option(base, path, other))
-    assert knob(file) == other_shown
+    converge_here(with_option(base, path, other))
+    for setting in (value, other, value):
+        cycle_here(with_option(base, path, setting))
+    assert says(file, shown.split("\n")[0], device) and says(file, shown.split("\n")[-1], device), knob(file)
+    settled_here({**BASE, "resources": converge_here(BASE)["resource"]["resources"]})
+    converge_here(with_option(base, path, other))
+    assert says(file, other_shown, device), knob(file)
     settled("container_cgroup", base)
 
 
@@ -177,50 +185,89 @@ def test_a_populated_cgroup_is_not_removed(process):
     assert not directories() and f":cpuset:{os.sep}\n" in Path(f"/proc/{process}/cgroup").read_text()
 
 
-def test_a_limit_below_the_usage_is_refused_by_the_kernel(process):
+def test_a_limit_below_the_usage_is_refused_by_the_kernel():
     apply("container_cgroup", {**BASE, "resources": {"memory": {"limit": "64M"}}})
     eater = f"import time; data = bytearray({32 * 2**20}); print(1, flush=True); time.sleep(300)"
-    enter = f"open('{V1['memory']}/{NAME}/cgroup.procs', 'w').write('0')"
-    running = subprocess.Popen(["python3", "-c", f"{enter}; {eater}"], stdout=subprocess.PIPE)
-    try:
+    with started(eater, "memory") as running:
         assert running.stdout and running.stdout.readline()
         refused("container_cgroup", {**BASE, "resources": {"memory": {"limit": "4M"}}}, "limit_below_usage")
         settled("container_cgroup", {**BASE, "resources": {"memory": {"limit": "64M"}}})
-    finally:
-        running.kill()
-        running.wait()
-        time.sleep(0.1)
+
+
+def test_processes_are_put_into_it(process):
+    params = {**BASE, "processes": [process], "resources": {"cpu": {"cpus": "0"}, "pids": {"limit": 10}}}
+    result = cycle("container_cgroup", params)
+    assert [action["action"] for action in result["actions"]].count("attach_process") == 2 and result["resource"]["processes"] == [process]
+    assert {f":{name}:/{NAME}" for name in ("cpuset", "pids")} <= {
+        ":" + line.partition(":")[2] for line in Path(f"/proc/{process}/cgroup").read_text().splitlines()
+    }
+    refused("container_cgroup", {**BASE, "resources": {"pids": {"limit": 1}}, "processes": [2**22 - 1]}, "no_such_process")
+    refused("container_cgroup", {**BASE, "processes": [0]}, "out_of_range")
+
+
+def test_no_fewer_processes_than_there_are(process):
+    apply("container_cgroup", {**BASE, "processes": [process], "resources": {"pids": {"limit": 10}}})
+    with started("import time; print(1, flush=True); time.sleep(300)", "pids") as running:
+        assert running.stdout and running.stdout.readline()
+        lower = {**BASE, "resources": {"pids": {"limit": 1}}}
+        refused("container_cgroup", lower, "limit_below_usage", check_mode=True)
+        cycle("container_cgroup", {**lower, "force": True})
+
+
+def test_delegation():
+    """hugetlb is the one controller that this machine has in its cgroup v2 hierarchy."""
+    params = {"name": "vt-v2", "delegate": {"user": "nobody", "controllers": ["hugetlb"]}, "resources": {"hugepage_limits": HUGE}}
+    with hugetlb_given_back():
+        result = cycle("container_cgroup", params)
+        assert result["resource"]["delegate"] == {"user": "nobody", "controllers": ["hugetlb"]}
+        made = Path(V2) / "vt-v2"
+        assert (made / "cgroup.procs").owner() == "nobody" and (made / "hugetlb.2MB.max").owner() == "root"
+        assert (made / "cgroup.subtree_control").read_text() == "hugetlb\n"
+        refused("container_cgroup", {**params, "delegate": {"controllers": ["cpu"]}}, "unavailable_controllers")
+        refused("container_cgroup", {**params, "delegate": {"controllers": ["/"]}}, "invalid_controller")
+        refused("container_cgroup", {**params, "delegate": {"user": "vt-nobody"}}, "unknown_user")
+        refused("container_cgroup", {**params, "processes": [os.getpid()]}, "cgroup_has_children")
 
 
 def test_a_limit_that_the_host_cannot_have():
     params = {**BASE, "resources": {"cpu": {"weight": 100}, "pids": {"limit": 50}, "unified": {"memory.high": "32M"}}}
     assert "cgroup v1 has no such limit" in refused("container_cgroup", params, "unsupported_resource", check_mode=True)
-    refused("container_cgroup", {**BASE, "resources": {"unified": {"rdma.max": "1"}}}, "unsupported_resource")
+    refused("container_cgroup", {**BASE, "resources": {"unified": {"rdma.max": "mlx5_0 hca_handle=1"}}}, "unsupported_resource")
     assert not directories()
     result = cycle("container_cgroup", {**params, "on_unsupported": "warn"})
     assert result["resource"]["not_applied"] == ["cpu.weight", "unified.memory.high"] and len(result["warnings"]) == 2
     assert knob("pids.max") == "50"
 
 
-def test_a_file_of_cgroup_v2():
-    """hugetlb is the one controller that this machine has in its cgroup v2 hierarchy."""
+HUGE = [{"page_size": "2M", "limit": "4M"}]
+
+
+@contextmanager
+def hugetlb_given_back() -> Iterator[None]:
+    """The one controller that this machine has in its cgroup v2 hierarchy, enabled as before afterwards."""
     assert "hugetlb" in (Path(V2) / "cgroup.controllers").read_text()
-    name = "vt-v2/inner"
-    file = sorted(path.name for path in Path("/sys/kernel/mm/hugepages").iterdir())[-1]
-    size = int(file[len("hugepages-") : -len("kB")])
-    limit = f"hugetlb.{size // 1024}MB.max" if size < 2**20 else f"hugetlb.{size // 2**20}GB.max"
     before = (Path(V2) / "cgroup.subtree_control").read_text()
     try:
-        first = cycle("container_cgroup", {"name": name, "resources": {"unified": {limit: 0}}})
-        assert "enable_controllers" in [action["action"] for action in first["actions"]]
-        assert (Path(V2) / name / limit).read_text() == "0\n"
-        cycle("container_cgroup", {"name": name, "resources": {"unified": {limit: "max"}}})
-        cycle("container_cgroup", {"name": "vt-v2", "state": "absent"})
+        yield
     finally:
-        for path in directories():
-            path.rmdir()
+        remove_all()
         if "hugetlb" not in before:
             (Path(V2) / "cgroup.subtree_control").write_text("-hugetlb")
+
+
+def test_huge_pages():
+    name = "vt-v2/inner"
+    value, other = TRIES["hugepage_limits"].value, TRIES["hugepage_limits"].other
+    with hugetlb_given_back():
+        first = cycle("container_cgroup", {"name": name, "resources": {"hugepage_limits": value}})
+        assert "enable_controllers" in [action["action"] for action in first["actions"]]
+        assert {(Path(V2) / name / f"hugetlb.2MB{kind}max").read_text() for kind in (".", ".rsvd.")} == {f"{4 * 2**20}\n"}
+        assert value[0]["limit"] == "4M" and {"page_size": "2MB", "limit": 4 * 2**20} in first["resource"]["resources"]["hugepage_limits"]
+        cycle("container_cgroup", {"name": name, "resources": {"hugepage_limits": other}})
+        cycle("container_cgroup", {"name": name, "resources": {"unified": {"hugetlb.2MB.max": 0}}})
+        refused("container_cgroup", {"name": name, "resources": {"hugepage_limits": [{"page_size": "3M", "limit": 1}]}}, "unsupported_resource")
+        refused("container_cgroup", {"name": name, "resources": {"hugepage_limits": [*value, *other]}}, "conflicting_resources")
+        cycle("container_cgroup", {"name": "vt-v2", "state": "absent"})
 
 
 def test_options_that_only_other_hosts_feel():
@@ -264,8 +311,26 @@ def test_check_mode_makes_no_directory():
         ({"resources": {"memory": {"limit": "64M", "swap": "63M"}}}, "swap_below_limit"),
         ({"resources": {"memory": {"swappiness": 101}}}, "out_of_range"),
         ({"resources": {"pids": {"limit": 0}}}, "out_of_range"),
+        ({"resources": {"cpu": {"realtime_period": 5, "realtime_runtime": 6}}}, "conflicting_resources"),
+        ({"resources": {"memory": {"reservation": 0, "low": 0}}}, "conflicting_resources"),
+        ({"resources": {"memory": {"kernel": "64M"}}}, "unsupported_resource"),
+        ({"resources": {"block_io": {"weight": 5}}}, "out_of_range"),
+        ({"resources": {"block_io": {"weight": 50, "io_weight": 50}}}, "conflicting_resources"),
+        ({"resources": {"block_io": {"io_weight": 50}}}, "unsupported_resource"),
+        ({"resources": {"block_io": {"throttle_read_bps_device": [{"path": "/dev/vt-none", "rate": 1}]}}}, "unknown_device"),
+        ({"resources": {"block_io": {"throttle_read_bps_device": [{"path": "/dev/null", "rate": 1}]}}}, "unknown_device"),
+        ({"resources": {"block_io": {"throttle_read_bps_device": [{"major": 7, "rate": 1}]}}}, "invalid_device"),
+        ({"resources": {"block_io": {"throttle_read_bps_device": [{"major": 7, "minor": 0, "rate": 0}]}}}, "out_of_range"),
+        ({"resources": {"block_io": {"throttle_read_iops_device": [{"major": 7, "minor": 0, "rate": "1M"}]}}}, "out_of_range"),
+        ({"resources": {"block_io": {"throttle_read_iops_device": [{"major": 7, "minor": 0, "rate": "1"}] * 2}}}, "duplicate_device"),
+        ({"resources": {"rdma": {"mlx5_0": 5}}}, "invalid_rdma"),
+        ({"resources": {"rdma": {"mlx5_0": {"hca_handles": 5}}}}, "unsupported_resource"),
+        ({"resources": {"network": {"priorities": [{"name": "a b", "priority": 5}]}}}, "invalid_interface"),
+        ({"resources": {"devices": [{"allow": False, "type": "c", "major": 1}]}}, "unsupported_rules"),
+        ({"resources": {"devices": [{"allow": True, "type": "c", "access": "x"}]}}, "out_of_range"),
+        ({"resources": {"devices": [{"allow": True, "type": "d"}]}}, "invalid_options"),
         ({"resources": {"unified": {"../evil": "1"}}}, "invalid_unified"),
-        ({"resources": {"unified": {"io.max": "8:0 rbps=1"}}}, "invalid_unified"),
+        ({"resources": {"unified": {"io.max": "8:0"}}}, "invalid_unified"),
     ],
 )
 def test_bad_input(given, code):

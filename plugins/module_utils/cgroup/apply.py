@@ -4,19 +4,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import singledispatch
 from typing import Any, Iterator
 
+from ..engine.accounts import uid
 from ..engine.errors import Failure
-from ..engine.host import Host
+from ..engine.host import Host, explained
 from ..engine.plan import Action
 from . import plan_cgroupfs, plan_slice
-from .model import unit_path
 from .read_slice import HEADER, PACKAGE
 
 _ROUNDS = 20  # of moving processes that go on forking, and of removing a cgroup whose last process is just ending
 _PAUSE = 0.05  # seconds
+_DELEGATED_FILES = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks")  # source: the kernel's cgroup-v2, "Model of Delegation"
 
 
 def apply(host: Host, action: Action) -> None:
@@ -50,6 +52,14 @@ def _explained(action: plan_cgroupfs.WriteKnob, failure: Failure) -> Failure:
     what, error = f"{action.target}: {action.file}", failure.details.get("errno")
     if error == "ENOENT":
         return Failure(f"{what}: this kernel has no such file; leave the limit out", "unsupported_resource")
+    if error == "EOPNOTSUPP":
+        return Failure(
+            f"{what}: the device takes no {action.value}: the scheduler of its queue gives no shares; "
+            "set bfq in /sys/block/NAME/queue/scheduler, or enable io.cost.qos",
+            "unsupported_resource",
+        )
+    if error == "ENODEV":
+        return Failure(f"{what}: this host has no such device as {action.value.split()[0]}; leave it out", "unknown_device")
     if error == "EBUSY" and action.file.startswith("memory."):
         return Failure(
             f"{what}: the cgroup uses more memory than {action.value} bytes; raise the limit, or stop processes in it", "limit_below_usage"
@@ -61,6 +71,20 @@ def _explained(action: plan_cgroupfs.WriteKnob, failure: Failure) -> Failure:
             errno=error,
         )
     return failure
+
+
+@_do.register
+def _attach(action: plan_cgroupfs.AttachProcess, host: Host) -> None:
+    host.write_knob(f"{action.target}/cgroup.procs", str(action.process))
+
+
+@_do.register
+def _own(action: plan_cgroupfs.ChangeOwner, host: Host) -> None:
+    number = uid(action.user)
+    for path in (action.target, *(f"{action.target}/{name}" for name in _DELEGATED_FILES)):
+        if host.exists(path):
+            with explained("change the owner", path):
+                os.chown(host.path(path), number, -1)
 
 
 @_do.register
@@ -106,13 +130,21 @@ def _remove(action: plan_cgroupfs.RemoveCgroup, host: Host) -> None:
 
 @_do.register
 def _write_unit(action: plan_slice.WriteUnit, host: Host) -> None:
-    settings = "".join(f"{key}={text}\n" for key, text in sorted(action.settings.items()))
-    host.write(unit_path(action.target), f"{HEADER}[Unit]\nDescription=Containers in {action.target}\n\n[Slice]\n{settings}")
+    lines = [f"{key}={line}\n" for key, text in sorted(action.settings.items()) for line in text.split("\n")]
+    unit = "" if action.file.endswith(".conf") else f"[Unit]\nDescription=Containers in {action.target}\n\n"
+    host.write(action.file, f"{HEADER}{unit}[Slice]\n{''.join(lines)}")
 
 
 @_do.register
 def _remove_unit(action: plan_slice.RemoveUnit, host: Host) -> None:
-    host.remove(unit_path(action.target))
+    host.remove(action.file)
+
+
+@_do.register
+def _clear(action: plan_slice.ClearStale, host: Host) -> None:
+    path = f"{action.target}/{action.file}"
+    if host.exists(path):  # where no slice needs the controller any more, systemd has taken it away meanwhile
+        host.write_knob(path, action.value)
 
 
 def _systemctl(host: Host, *words: str) -> None:

@@ -36,12 +36,16 @@ def weight(shares: int, linear: bool = False) -> int:
     return math.ceil(10 ** ((log**2 + 125 * log) / 612 - 7 / 34))
 
 
+def io_weight(weight_of_blkio: int) -> int:
+    """io.weight (1..10000) of blkio's weight (10..1000). blkio's neutral 500 becomes 4950, while io.weight's own is 100.
+
+    Source: opencontainers/cgroups ConvertBlkIOToIOWeightValue.
+    """
+    return 1 + (weight_of_blkio - 10) * 9999 // 990
+
+
 def refuse_swap(limit: int, swap: int) -> None:
-    """Failure where memory and swap together are to be limited, but not memory, or to less than memory alone. In bytes."""
-    if limit == UNLIMITED:
-        raise Failure(
-            "resources.memory.swap: counts memory and swap together, so it needs a memory limit; set resources.memory.limit too", "swap_without_limit"
-        )
+    """Failure where memory and swap together are to be limited to less than memory alone. In bytes."""
     if swap < limit:
         raise Failure(
             f"resources.memory.swap: {swap} bytes of memory and swap together are less than the memory limit of {limit}; raise it to that at least",
@@ -52,10 +56,11 @@ def refuse_swap(limit: int, swap: int) -> None:
 def swap_alone(limit: int, swap: int) -> int:
     """memory.swap.max, which counts swap alone, of OCI's swap, which counts memory and swap together.
 
+    Beside memory without limit, swap is taken as it is.
     Source: opencontainers/cgroups ConvertMemorySwapToCgroupV2Value.
     """
-    if swap == UNLIMITED:
-        return UNLIMITED
+    if UNLIMITED in (limit, swap):
+        return swap
     refuse_swap(limit, swap)
     return swap - limit
 

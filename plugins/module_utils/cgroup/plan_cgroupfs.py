@@ -10,8 +10,9 @@ from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
 from .convert import numbers, refuse_swap
+from .lines import writes
 from .model import Desired, Level, Observed, Place, controllers
-from .render import IDLE_HAS_NO_WEIGHT, render
+from .render import IDLE_HAS_NO_WEIGHT, refuse_below_usage, render
 
 _LISTS = ("cpuset.cpus", "cpuset.mems")
 
@@ -32,6 +33,20 @@ class EnableControllers(Action):
 class WriteKnob(Action):
     file: str
     value: str
+
+
+@dataclass(frozen=True)
+class AttachProcess(Action):
+    """target: the cgroup."""
+
+    process: int
+
+
+@dataclass(frozen=True)
+class ChangeOwner(Action):
+    """The cgroup itself, and the files by which processes come into it and controllers to those below."""
+
+    user: str
 
 
 @dataclass(frozen=True)
@@ -56,13 +71,12 @@ def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
     needed = controllers(desired, observed)
     if not needed:
         raise Failure(f"{desired.name}: this host's cgroups have none of the controllers cpu, memory and pids; boot a kernel that does", "no_cgroups")
-    if not wanted and any(place.exists for place in observed.places):
-        return Plan((), observed)
     actions: List[Action] = []
     inherited: Dict[str, str] = {}
     places: List[Place] = []
+    untouched = not wanted and any(place.exists for place in observed.places)
     for place in observed.places:
-        mine = place.controllers & needed
+        mine = frozenset() if untouched else place.controllers & needed
         if mine:
             if not place.exists:
                 actions.append(CreateCgroup(place.path))
@@ -71,8 +85,47 @@ def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
         places.append(place)
     changed = {file: text for file, text in wanted.items() if observed.knobs.get(file) != text}
     for file in in_order(observed.knobs, changed):
-        actions.append(WriteKnob(_home(places, file).path, file, changed[file]))
+        home = _home(places, file)
+        actions += [WriteKnob(home.path, name, text) for name, text in writes(file, observed.knobs.get(file, ""), changed[file])]
+    places = [_delegated(place, desired, actions) for place in places]
+    places = [_attached(place, observed, desired, actions) for place in places]
     return Plan(tuple(actions), replace(observed, places=tuple(places), knobs={**observed.knobs, **inherited, **changed}))
+
+
+def _delegated(place: Place, desired: Desired, actions: List[Action]) -> Place:
+    if not place.exists:
+        return place
+    lacking = tuple(sorted(desired.given - place.given)) if place.version == 2 else ()
+    if lacking:
+        missing = sorted(desired.given - place.controllers)
+        if missing:
+            raise Failure(
+                f"{place.path}: delegate.controllers: {', '.join(missing)} is not to be had here; leave it out, or boot a kernel that has it",
+                "unavailable_controllers",
+            )
+        levels: List[Action] = []
+        place = replace(place, levels=_give(place, desired.given, levels), given=place.given | desired.given)
+        actions += [*levels, EnableControllers(place.path, lacking)]
+    if desired.user is not None and place.owner != desired.user:
+        actions.append(ChangeOwner(place.path, desired.user))
+        place = replace(place, owner=desired.user)
+    return place
+
+
+def _attached(place: Place, observed: Observed, desired: Desired, actions: List[Action]) -> Place:
+    missing = [process for process in desired.processes if process not in observed.living]
+    if missing:
+        raise Failure(f"processes: {missing[0]} does not run on this host; leave it out, or start it first", "no_such_process")
+    outside = [process for process in desired.processes if process not in place.members]
+    if not place.exists or not outside:
+        return place
+    if place.version == 2 and place.given:
+        raise Failure(
+            f"{place.path}: gives controllers to cgroups below it, and cgroup v2 then lets it hold no processes; put them into one of those",
+            "cgroup_has_children",
+        )
+    actions += [AttachProcess(place.path, process) for process in outside]
+    return replace(place, members=place.members | set(outside))
 
 
 def _home(places: List[Place], file: str) -> Place:
@@ -81,10 +134,18 @@ def _home(places: List[Place], file: str) -> Place:
 
 def _enable(place: Place, mine: FrozenSet[str], wanted: Mapping[str, str], actions: List[Action]) -> Tuple[Level, ...]:
     """cgroup v2: the controllers of the limits, from the root down. A cgroup without limits needs none."""
-    limited = {file.partition(".")[0] for file in wanted} & mine
+    return _give(place, frozenset(file.partition(".")[0] for file in wanted) & mine, actions)
+
+
+def _give(place: Place, limited: FrozenSet[str], actions: List[Action]) -> Tuple[Level, ...]:
     levels = []
     for level in place.levels:
         lacking = tuple(sorted(limited - level.enabled))
+        if lacking and level.foreign:
+            raise Failure(
+                f"{level.path}: systemd gives it no {', '.join(lacking)} to pass on; name the controllers in Delegate= of the unit",
+                "unavailable_controllers",
+            )
         if lacking and level.busy:
             raise Failure(
                 f"{level.path}: holds processes itself, and cgroup v2 then allows no limits below it; move them to a cgroup of their own first",
@@ -127,11 +188,12 @@ def in_order(old: Mapping[str, str], new: Mapping[str, str]) -> List[str]:
 
     first("cpu.idle", "cpu.shares")  # neither shares nor weight can be written while idle is on
     first("cpu.idle", "cpu.weight")
-    quota, period = "cpu.cfs_quota_us", "cpu.cfs_period_us"
-    if period in new:
-        # The share of a CPU, quota by period, may at no time be more than the parent's.
-        longer = int(new[period]) > int(old.get(period, "100000"))
-        first(*((period, quota) if longer else (quota, period)))
+    quota = "cpu.cfs_quota_us"
+    for share, period, usual in ((quota, "cpu.cfs_period_us", "100000"), ("cpu.rt_runtime_us", "cpu.rt_period_us", "1000000")):
+        if period in new:
+            # The share of a CPU, quota by period, may at no time be more than the parent's.
+            longer = int(new[period]) > int(old.get(period, usual))
+            first(*((period, share) if longer else (share, period)))
     for burst, bandwidth in (("cpu.cfs_burst_us", quota), ("cpu.max.burst", "cpu.max")):
         if burst in new:
             # A burst may at no time be more than the quota.
@@ -161,22 +223,10 @@ def _refuse(observed: Observed, desired: Desired, wanted: Mapping[str, str]) -> 
     limit, swap = after.get("memory.limit_in_bytes", "-1"), after.get("memory.memsw.limit_in_bytes", "-1")
     if swap != "-1" and any(file.endswith("limit_in_bytes") for file in wanted):
         refuse_swap(int(limit), int(swap))
-    _refuse_below_usage(observed, desired, wanted)
+    refuse_below_usage(observed, desired, observed.knobs, wanted)
     for file in _LISTS:
         if file in wanted:
             _refuse_list(observed, desired, file, wanted[file])
-
-
-def _refuse_below_usage(observed: Observed, desired: Desired, wanted: Mapping[str, str]) -> None:
-    text = wanted.get("memory.max", "max")
-    if text == "max" or text == observed.knobs.get("memory.max") or not desired.check_usage or observed.usage is None:
-        return
-    if int(text) < observed.usage:
-        raise Failure(
-            f"{desired.name}: uses {observed.usage} bytes of memory, and with a limit of {text} the kernel would kill processes; "
-            "raise resources.memory.limit, or set resources.memory.check_before_update: false",
-            "limit_below_usage",
-        )
 
 
 def _refuse_list(observed: Observed, desired: Desired, file: str, text: str) -> None:
@@ -198,12 +248,12 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
                 f"{place.path}: holds processes; stop them first, or set force: true to move them to the cgroup above it", "cgroup_populated"
             )
     for place in observed.places:
-        places.append(replace(place, exists=False, below=(), populated=False))
+        places.append(replace(place, exists=False, below=(), populated=False, members=frozenset(), given=frozenset(), owner=""))
         if place.exists:
             if place.populated:
                 actions.append(MoveProcesses(place.path, _shelter(place)))
             actions.extend(RemoveCgroup(path) for path in (*place.below, place.path))
-    return Plan(tuple(actions), replace(observed, places=tuple(places), knobs={}, usage=None))
+    return Plan(tuple(actions), replace(observed, places=tuple(places), knobs={}, usage={}))
 
 
 def _shelter(place: Place) -> str:

@@ -8,7 +8,8 @@ from typing import Dict, List, Mapping, Optional
 
 from ..engine.host import Host
 from .convert import microseconds, number_list, numbers
-from .model import Slice, slice_unit, unit_path
+from .fields import REPEATED
+from .model import Slice, drop_in_path, slice_unit, unit_path
 
 PACKAGE = "systemd"
 HEADER = "# Written by the Ansible collection virtops.linux; changes are overwritten.\n"
@@ -25,6 +26,9 @@ _PROPERTIES = (
     "CPUQuotaPeriodUSec",
     "AllowedCPUs",
     "AllowedMemoryNodes",
+    "IOWeight",
+    "DevicePolicy",
+    *sorted(REPEATED),
     *_LIMITS,
 )
 
@@ -34,8 +38,13 @@ def show_command(systemctl: str, unit: str) -> List[str]:
 
 
 def parse_show(text: str) -> Dict[str, str]:
-    """KEY=VALUE lines, of which the value may hold = itself."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    """KEY=VALUE lines, of which the value may hold = itself. A key that is there several times has as many lines."""
+    found: Dict[str, List[str]] = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            found.setdefault(key, []).append(value)
+    return {key: "\n".join(values) for key, values in found.items()}
 
 
 def parse_settings(text: str) -> Optional[Dict[str, str]]:
@@ -49,7 +58,10 @@ def parse_settings(text: str) -> Optional[Dict[str, str]]:
 def applied(shown: Mapping[str, str]) -> Dict[str, str]:
     """What "systemctl show" says, in the spelling of the unit file. No limit is as the unit file says it."""
     found = {key: shown[key] for key in _LIMITS if shown.get(key)}
-    found["CPUWeight"] = shown.get("CPUWeight", "").replace("[not set]", "")
+    for key in ("CPUWeight", "IOWeight"):
+        found[key] = shown.get(key, "").replace("[not set]", "")
+    found["DevicePolicy"] = shown.get("DevicePolicy", "auto")
+    found.update({key: "\n".join(sorted(shown[key].split("\n"))) for key in REPEATED if shown.get(key)})
     for key in ("AllowedCPUs", "AllowedMemoryNodes"):
         listed = numbers(",".join(shown.get(key, "").replace(",", " ").split()))  # systemd separates by spaces
         if listed:
@@ -62,23 +74,26 @@ def applied(shown: Mapping[str, str]) -> Dict[str, str]:
     return found
 
 
-def read_slice(host: Host, name: str, mounts: List[str]) -> Slice:
+def read_slice(host: Host, name: str, mounts: List[str], unified: str) -> Slice:
+    """unified: where cgroup v2 is mounted, when it is the only one."""
     unit = slice_unit(name)
-    text = host.read(unit_path(unit))
+    own = host.read(unit_path(unit))
     shown = parse_show(host.run(show_command(host.require("systemctl", PACKAGE), unit)).stdout)
-    settings = None if text is None else parse_settings(text)
     fragment = shown.get("FragmentPath", "")
+    foreign = (own is not None and parse_settings(own) is None) or fragment not in ("", unit_path(unit))
+    text = host.read(drop_in_path(unit)) if foreign else own
     group = shown.get("ControlGroup", "")
     return Slice(
         unit,
-        settings,
+        None if text is None else parse_settings(text),
         applied(shown),
         active=shown.get("ActiveState") == "active",
         reload_needed=shown.get("NeedDaemonReload") == "yes",
         fragment=fragment,
-        foreign=(text is not None and settings is None) or fragment not in ("", unit_path(unit)),
+        foreign=foreign,
         drop_ins=tuple(shown.get("DropInPaths", "").split()),
         populated=bool(group) and any(_populated(host, f"{mount}{group}") for mount in mounts),
+        directory=f"{unified}{group}" if group and unified and host.is_dir(f"{unified}{group}") else "",
     )
 
 

@@ -17,8 +17,11 @@ MOUNTINFO = "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelega
 FILES: Dict[str, Dict[str, str]] = {
     "cpu": {"cpu.weight": "100", "cpu.max": "max 100000", "cpu.max.burst": "0", "cpu.idle": "0"},
     "cpuset": {"cpuset.cpus": "", "cpuset.mems": "", "cpuset.cpus.effective": "0-3", "cpuset.mems.effective": "0"},
-    "memory": {"memory.max": "max", "memory.low": "0", "memory.high": "max", "memory.swap.max": "max", "memory.current": "0"},
+    "memory": {"memory.max": "max", "memory.low": "0", "memory.high": "max", "memory.swap.max": "max", "memory.current": "0", "memory.min": "0"},
     "pids": {"pids.max": "max"},
+    "io": {"io.max": "", "io.weight": "default 100"},
+    "rdma": {"rdma.max": "mlx5_0 hca_handle=max hca_object=max"},
+    "hugetlb": {"hugetlb.2MB.max": "max", "hugetlb.2MB.rsvd.max": "max"},
 }
 
 
@@ -26,7 +29,7 @@ class CgroupV2(FakeHost):
     """writes: every write, in order: (file below the root, text)."""
 
     def __init__(self, tmp_path: Path, page: int = 4096) -> None:
-        super().__init__(tmp_path, {"/proc/self/mountinfo": MOUNTINFO})
+        super().__init__(tmp_path, {"/proc/self/mountinfo": MOUNTINFO, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages": "0"})
         self.page = page
         self.writes: List[Tuple[str, str]] = []
         self.make_dir(ROOT)
@@ -76,9 +79,21 @@ class CgroupV2(FakeHost):
             return
         if name.startswith("memory.") and text.isdigit():
             text = str(int(text) // self.page * self.page)
+        if name in ("io.max", "io.weight", "rdma.max"):
+            text = self._with_line(path, text)
         if name == "cpu.idle":
             self._put(directory, "cpu.weight", "0" if text == "1" else "100")
         self._put(directory, name, text)
+
+    def _with_line(self, path: str, line: str) -> str:
+        """The file after a line was written: the device's keys that it names, and all others as they were."""
+        table = {words[0]: words[1:] for words in (said.split() for said in (self.read(path) or "").splitlines() if said)}
+        device, *said = line.split()
+        if "=" in line:
+            old = dict(word.split("=") for word in table.get(device, []))
+            said = [f"{key}={value}" for key, value in {**old, **dict(word.split("=") for word in said)}.items()]
+        table[device] = said
+        return "\n".join(" ".join([name, *words]) for name, words in table.items() if words != ["default"])
 
     def _move(self, pid: str, to: str) -> None:
         for file in Path(self.path(ROOT)).rglob("cgroup.procs"):

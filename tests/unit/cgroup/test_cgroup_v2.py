@@ -8,7 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.fields import FIELDS
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.model import SPEC
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.resource import RESOURCE
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import converge
@@ -25,10 +27,9 @@ def host(tmp_path):
 
 def params(resources=None, name="vt/web", **extra):
     """The options as ansible hands them over: what was not said is None."""
-    groups = {group: {field.name: None for field in FIELDS if field.group == group} for group in ("cpu", "memory", "pids")}
-    given = {group: {**groups[group], **values} if group in groups else values for group, values in (resources or {}).items()}
-    base = {"state": "present", "manager": "auto", "shares_conversion": "current", "on_unsupported": "fail", "force": False}
-    return {**base, "name": name, "resources": given or None, **extra}
+    validated = ArgumentSpecValidator(SPEC["argument_spec"]).validate({"name": name, "resources": resources, **extra})
+    assert not validated.error_messages, validated.error_messages
+    return validated.validated_parameters
 
 
 def cycle(host, options):
@@ -63,7 +64,20 @@ V2 = {
     "memory.limit": ("64M", "memory.max", str(64 * MIB)),
     "memory.reservation": ("32M", "memory.low", str(32 * MIB)),
     "memory.swap": ("192M", "memory.swap.max", str(64 * MIB)),
+    "memory.min": ("16M", "memory.min", str(16 * MIB)),
+    "memory.low": ("16M", "memory.low", str(16 * MIB)),
+    "memory.high": ("16M", "memory.high", str(16 * MIB)),
+    "memory.swap_max": ("16M", "memory.swap.max", str(16 * MIB)),
     "pids.limit": (100, "pids.max", "100"),
+    "block_io.weight": (200, "io.weight", "default 1920"),
+    "block_io.io_weight": (200, "io.weight", "default 200"),
+    "block_io.weight_device": ([{"major": 8, "minor": 0, "weight": 300}], "io.weight", "default 100\n8:0 2930"),
+    "block_io.io_weight_device": ([{"major": 8, "minor": 0, "weight": 300}], "io.weight", "default 100\n8:0 300"),
+    "block_io.throttle_read_bps_device": ([{"major": 8, "minor": 0, "rate": "1M"}], "io.max", f"8:0 rbps={MIB}"),
+    "block_io.throttle_write_bps_device": ([{"major": 8, "minor": 0, "rate": "1M"}], "io.max", f"8:0 wbps={MIB}"),
+    "block_io.throttle_read_iops_device": ([{"major": 8, "minor": 0, "rate": "9"}], "io.max", "8:0 riops=9"),
+    "block_io.throttle_write_iops_device": ([{"major": 8, "minor": 0, "rate": "9"}], "io.max", "8:0 wiops=9"),
+    "rdma": ({"mlx5_0": {"hca_handles": 5}}, "rdma.max", "mlx5_0 hca_handle=5 hca_object=max"),
 }
 
 
@@ -74,9 +88,9 @@ def test_every_field_of_the_table_is_tried():
 @pytest.mark.parametrize("path", V2)
 def test_field(host, path):
     value, file, text = V2[path]
-    group, name = path.split(".")
+    group, _dot, name = path.partition(".")
     cycle(host, params({"memory": {"limit": "128M"}}))
-    cycle(host, params({group: {name: value}}))
+    cycle(host, params({group: {name: value} if name else value}))
     assert host.knob(f"vt/web/{file}") == text
 
 
@@ -99,7 +113,7 @@ def test_the_order_of_writing(host):
         ("vt/web/pids.max", "9"),
     ]
     assert resource["hierarchy"] == "v2" and resource["paths"] == [f"{ROOT}/vt/web"] and resource["persistent"] is False
-    assert resource["resources"]["memory"] == {"limit": 64 * MIB, "reservation": 0, "swap": 96 * MIB}
+    assert resource["resources"]["memory"] == {"limit": 64 * MIB, "reservation": 0, "swap": 96 * MIB, "min": 0, "high": -1}
     assert resource["resources"]["cpu"]["weight"] == 100 and resource["resources"]["cpu"]["quota"] == 50000
     settled(host, params(resource["resources"]))
 
@@ -206,3 +220,29 @@ def test_absent(host):
     writes, _resource = cycle(host, {**gone, "force": True})
     assert writes == [("cgroup.procs", "77")]  # vt gives controllers to those below it, so that only the root may hold processes
     assert not host.is_dir(f"{ROOT}/vt/web") and host.is_dir(f"{ROOT}/vt")
+
+
+def test_devices_share_a_file(host):
+    first, second = ({"major": 8, "minor": number, "rate": "5000"} for number in (0, 16))
+    cycle(host, params({"block_io": {"throttle_read_bps_device": [first, second], "throttle_write_iops_device": [first]}}))
+    writes, _resource = cycle(host, params({"block_io": {"throttle_read_bps_device": [second]}}))
+    assert writes == [("vt/web/io.max", "8:0 rbps=max")]
+    assert "8:0 rbps=max wiops=5000" in host.knob("vt/web/io.max")
+    writes, _resource = cycle(host, params({"unified": {"io.max": "8:16 wbps=7"}}))
+    assert writes == [("vt/web/io.max", "8:16 wbps=7")]
+    cycle(host, params({"block_io": {"weight_device": [{"major": 8, "minor": 0, "weight": 10}]}}))
+    writes, _resource = cycle(host, params({"block_io": {"weight_device": []}}))
+    assert writes == [("vt/web/io.weight", "8:0 default")]
+
+
+def test_huge_pages(host):
+    writes, resource = cycle(host, params({"hugepage_limits": [{"page_size": "2MiB", "limit": 5 * MIB}]}))
+    assert writes[-2:] == [("vt/web/hugetlb.2MB.max", str(4 * MIB)), ("vt/web/hugetlb.2MB.rsvd.max", str(4 * MIB))]
+    assert resource["resources"]["hugepage_limits"] == [{"page_size": "2MB", "limit": 4 * MIB}]
+    with pytest.raises(Failure, match="this kernel has no"):
+        converge(RESOURCE, host, params({"hugepage_limits": [{"page_size": "1G", "limit": 0}]}), True)
+
+
+def test_devices_are_no_files_of_v2(host):
+    with pytest.raises(Failure, match="only programs in the kernel"):
+        converge(RESOURCE, host, params({"devices": [{"allow": False}]}), True)

@@ -26,12 +26,12 @@ def test_the_ends_of_the_scale(linear):
     assert all(weight(shares, linear) <= weight(shares + 1, linear) for shares in range(2, 5000))
 
 
-@pytest.mark.parametrize(("limit", "swap", "alone"), [(-1, -1, -1), (100, -1, -1), (100, 100, 0), (100, 300, 200)])
+@pytest.mark.parametrize(("limit", "swap", "alone"), [(-1, -1, -1), (-1, 300, 300), (100, -1, -1), (100, 100, 0), (100, 300, 200)])
 def test_swap_alone(limit, swap, alone):
     assert swap_alone(limit, swap) == alone
 
 
-@pytest.mark.parametrize(("limit", "swap", "code"), [(-1, 100, "swap_without_limit"), (100, 99, "swap_below_limit")])
+@pytest.mark.parametrize(("limit", "swap", "code"), [(100, 99, "swap_below_limit"), (400, 300, "swap_below_limit")])
 def test_swap_that_cannot_be(limit, swap, code):
     with pytest.raises(Failure) as caught:
         swap_alone(limit, swap)

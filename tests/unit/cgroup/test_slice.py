@@ -83,6 +83,24 @@ VALUES = {
     "memory.swap": 96 * MIB,
     "pids.limit": 100,
 }
+# The rest of the limits that systemd has: value, setting, text
+OTHERS = {
+    "cpu.weight": (300, "CPUWeight", "300"),
+    "cpu.idle": (True, "CPUWeight", "idle"),
+    "memory.min": (MIB, "MemoryMin", str(MIB)),
+    "memory.low": (MIB, "MemoryLow", str(MIB)),
+    "memory.high": (MIB, "MemoryHigh", str(MIB)),
+    "memory.swap_max": (MIB, "MemorySwapMax", str(MIB)),
+    "block_io.weight": (200, "IOWeight", "1920"),
+    "block_io.io_weight": (200, "IOWeight", "200"),
+    "block_io.weight_device": ((("8:0", 200),), "IODeviceWeight", "/dev/block/8:0 1920"),
+    "block_io.io_weight_device": ((("8:0", 200),), "IODeviceWeight", "/dev/block/8:0 200"),
+    "block_io.throttle_read_bps_device": ((("8:0", 5), ("8:16", 6)), "IOReadBandwidthMax", "/dev/block/8:0 5\n/dev/block/8:16 6"),
+    "block_io.throttle_write_bps_device": ((("8:0", 5),), "IOWriteBandwidthMax", "/dev/block/8:0 5"),
+    "block_io.throttle_read_iops_device": ((("8:0", 5),), "IOReadIOPSMax", "/dev/block/8:0 5"),
+    "block_io.throttle_write_iops_device": ((), "IOWriteIOPSMax", ""),
+    "devices": ((("b *:*", "m"), ("c 136:*", "rw"), ("c 1:3", "rwm")), "DeviceAllow", "/dev/char/1:3 rwm\nblock-* m\nchar-136 rw"),
+}
 TEXT = f"{HEADER}[Unit]\nDescription=Containers in {UNIT}\n\n[Slice]\n" + "".join(f"{key}={text}\n" for key, text in sorted(SETTINGS.items()))
 
 
@@ -110,7 +128,36 @@ def test_what_is_no_name_of_a_slice(name):
 
 
 def test_every_field_that_systemd_has_is_tried():
-    assert set(VALUES) | {"cpu.weight", "cpu.idle"} == {field.path for field in FIELDS if field.systemd}
+    assert set(VALUES) | set(OTHERS) == {field.path for field in FIELDS if field.systemd}
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_another_field(tmp_path, path):
+    value, setting, text = OTHERS[path]
+    desired = Desired("virtops-web", values={path: value})
+    made = converged(plan, observe(tmp_path), desired)
+    assert made.actions[0].settings[setting] == text
+    apply(host(tmp_path), made.actions[0])
+    assert parse_settings((tmp_path / FILE[1:]).read_text()) == made.actions[0].settings
+    shown = view(made.after, desired)["resources"]
+    assert shown and path.partition(".")[0] in shown
+
+
+def test_limits_of_devices_that_systemd_leaves_behind(tmp_path):
+    """systemd 252 does not take back the limit of a device that a unit has no line for any more."""
+    directory = f"/sys/fs/cgroup/virtops.slice/{UNIT}"
+    files = {FILE: TEXT, f"{directory}/io.max": "8:0 rbps=max wbps=5 riops=max wiops=max\n8:16 rbps=6 wbps=max riops=max wiops=max\n"}
+    kept = TEXT + "IOReadBandwidthMax=/dev/block/8:16 6\n"
+    shown = LIMITED + "IOReadBandwidthMax=/dev/block/8:16 6\n"
+    observed = observe(tmp_path, shown, {**files, FILE: kept})
+    assert converged(plan, observed, Desired("virtops-web")).actions == (p.ClearStale(directory, "io.max", "8:0 wbps=max"),)
+
+
+def test_a_quota_that_systemd_would_lengthen(tmp_path):
+    text = TEXT.replace("CPUQuota=150%", "CPUQuota=10%")
+    observed = observe(tmp_path, LIMITED.replace("1.500000s", "100ms"), {FILE: text})
+    with pytest.raises(Failure, match="less than the 1000"):
+        plan(observed, Desired("virtops-web", values={"cpu.period": 5000}))
 
 
 def test_a_slice_that_nobody_has_made(tmp_path):
@@ -118,7 +165,7 @@ def test_a_slice_that_nobody_has_made(tmp_path):
     observed = observe(tmp_path, desired=desired)
     assert (observed.manager, observed.hierarchy) == ("systemd", "v2")
     plan_made = converged(plan, observed, desired)
-    assert plan_made.actions == (p.WriteUnit(UNIT, SETTINGS), p.ReloadManager("systemd"), p.StartSlice(UNIT))
+    assert plan_made.actions == (p.WriteUnit(UNIT, FILE, SETTINGS), p.ReloadManager("systemd"), p.StartSlice(UNIT))
     assert "resources" not in view(observed, Desired("virtops-web", values={"cpu.shares": 512}))
 
 
@@ -131,7 +178,7 @@ def test_the_prediction_is_what_systemd_then_shows(tmp_path):
     shown = facts(real)
     assert shown["persistent"] is True and shown["paths"] == ["/virtops.slice/virtops-web.slice"]
     assert shown["resources"]["cpu"] == {"idle": False, "weight": 59, "period": 50000, "quota": 75000, "cpus": "0-1,3", "mems": "0"}
-    assert shown["resources"]["memory"] == {"limit": 64 * MIB, "reservation": 32 * MIB, "swap": 96 * MIB}
+    assert shown["resources"]["memory"] == {"limit": 64 * MIB, "reservation": 32 * MIB, "swap": 96 * MIB, "min": 0, "high": -1}
     assert shown["resources"]["pids"] == {"limit": 100}
 
 
@@ -139,9 +186,9 @@ def test_only_what_is_said_changes(tmp_path):
     observed = observe(tmp_path, LIMITED, {FILE: TEXT})
     assert converged(plan, observed, Desired("virtops-web")).actions == ()
     actions = converged(plan, observed, Desired("virtops-web", values={"pids.limit": -1})).actions
-    assert actions == (p.WriteUnit(UNIT, {**SETTINGS, "TasksMax": "infinity"}), p.ReloadManager("systemd"))
+    assert actions == (p.WriteUnit(UNIT, FILE, {**SETTINGS, "TasksMax": "infinity"}), p.ReloadManager("systemd"))
     weight = converged(plan, observed, Desired("virtops-web", values={"cpu.weight": 300})).actions
-    assert weight[0] == p.WriteUnit(UNIT, {**SETTINGS, "CPUWeight": "300"})
+    assert weight[0] == p.WriteUnit(UNIT, FILE, {**SETTINGS, "CPUWeight": "300"})
 
 
 def test_a_quota_is_kept_in_whole_percents(tmp_path):
@@ -149,28 +196,28 @@ def test_a_quota_is_kept_in_whole_percents(tmp_path):
     actions = converged(plan, observed, Desired("virtops-web", values={"cpu.quota": 74900})).actions
     assert actions == ()  # 149.8 percent: systemd keeps 150
     removed = converged(plan, observed, Desired("virtops-web", values={"cpu.quota": -1})).actions
-    assert removed[0] == p.WriteUnit(UNIT, {**SETTINGS, "CPUQuota": ""})
+    assert removed[0] == p.WriteUnit(UNIT, FILE, {**SETTINGS, "CPUQuota": ""})
 
 
 def test_idle_is_a_weight_of_systemds(tmp_path):
     idle = Desired("virtops-web", values={"cpu.idle": True})
     made = converged(plan, observe(tmp_path / "1"), idle)
-    assert made.actions[0] == p.WriteUnit(UNIT, {"CPUWeight": "idle"}) and view(made.after, idle)["resources"] == {"cpu": {"idle": True}}
+    assert made.actions[0] == p.WriteUnit(UNIT, FILE, {"CPUWeight": "idle"}) and view(made.after, idle)["resources"] == {"cpu": {"idle": True}}
     text = TEXT.replace("CPUWeight=59", "CPUWeight=idle")
     observed = observe(tmp_path / "2", LIMITED.replace("CPUWeight=59", "CPUWeight=idle"), {FILE: text})
     assert converged(plan, observed, idle).actions == ()
     with pytest.raises(Failure, match="idle cgroup has no shares"):
         plan(observed, Desired("virtops-web", values={"cpu.shares": 512}))
     busy = converged(plan, observed, Desired("virtops-web", values={"cpu.idle": False}))
-    assert busy.actions[0] == p.WriteUnit(UNIT, {**SETTINGS, "CPUWeight": ""})
+    assert busy.actions[0] == p.WriteUnit(UNIT, FILE, {**SETTINGS, "CPUWeight": ""})
     again = Desired("virtops-web", values={"cpu.idle": False, "cpu.shares": 512})
-    assert converged(plan, observed, again).actions[0] == p.WriteUnit(UNIT, SETTINGS)
+    assert converged(plan, observed, again).actions[0] == p.WriteUnit(UNIT, FILE, SETTINGS)
 
 
 def test_unified_settings(tmp_path):
     desired = Desired("virtops-web", unified={"memory.high": str(32 * MIB), "pids.max": "max"})
     plan_made = converged(plan, observe(tmp_path, desired=desired), desired)
-    assert plan_made.actions[0] == p.WriteUnit(UNIT, {"MemoryHigh": str(32 * MIB), "TasksMax": "infinity"})
+    assert plan_made.actions[0] == p.WriteUnit(UNIT, FILE, {"MemoryHigh": str(32 * MIB), "TasksMax": "infinity"})
     assert view(plan_made.after, desired)["resources"] == {"unified": {"memory.high": str(32 * MIB), "pids.max": "max"}}
 
 
@@ -188,19 +235,24 @@ def test_what_systemd_does_not_have_on_cgroup_v1(tmp_path):
     with pytest.raises(Failure, match="on a host with cgroup v1"):
         plan(observed, Desired("virtops-web", values={"memory.reservation": 5}))
     implied = Desired("virtops-web", values={"memory.limit": -1, "memory.swap": -1}, implied=frozenset({"memory.swap"}))
-    assert converged(plan, observed, implied).actions[0] == p.WriteUnit(UNIT, {"MemoryMax": "infinity"})
+    assert converged(plan, observed, implied).actions[0] == p.WriteUnit(UNIT, FILE, {"MemoryMax": "infinity"})
 
 
-def test_a_unit_that_others_wrote_is_left(tmp_path):
+def test_beside_a_unit_that_others_wrote_there_is_a_drop_in(tmp_path):
+    drop_in = f"{FILE}.d/50-virtops.conf"
     foreign = [
-        ("own path", observe(tmp_path / "1", LIMITED, {FILE: "[Slice]\nCPUWeight=5\n"})),
-        ("package", observe(tmp_path / "2", LIMITED.replace(FILE, "/usr/lib/systemd/system/" + UNIT))),
+        observe(tmp_path / "1", LIMITED, {FILE: "[Slice]\nCPUWeight=5\n"}),
+        observe(tmp_path / "2", LIMITED.replace(FILE, "/usr/lib/systemd/system/" + UNIT)),
     ]
-    for _where, observed in foreign:
-        for present in (True, False):
-            with pytest.raises(Failure, match="was written by others") as caught:
-                plan(observed, Desired("virtops-web", present=present))
-            assert caught.value.code == "unit_not_ours"
+    for observed in foreign:
+        made = converged(plan, observed, Desired("virtops-web", values={"pids.limit": 5}))
+        assert made.actions == (p.WriteUnit(UNIT, drop_in, {"TasksMax": "5"}), p.ReloadManager("systemd"))
+        assert converged(plan, made.after, Desired("virtops-web", present=False)).actions == (
+            p.RemoveUnit(UNIT, drop_in),
+            p.ReloadManager("systemd"),
+        )
+        for nothing_to_do in (Desired("virtops-web"), Desired("virtops-web", present=False)):
+            assert converged(plan, observed, nothing_to_do).actions == ()
 
 
 def test_what_overrides_the_unit_is_named(tmp_path):
@@ -220,7 +272,7 @@ def test_a_unit_that_systemd_has_not_read_yet(tmp_path, old, new):
 def test_absent(tmp_path):
     gone = Desired("virtops-web", present=False)
     observed = observe(tmp_path / "1", LIMITED, {FILE: TEXT})
-    assert converged(plan, observed, gone).actions == (p.StopSlice(UNIT), p.RemoveUnit(UNIT), p.ReloadManager("systemd"))
+    assert converged(plan, observed, gone).actions == (p.StopSlice(UNIT), p.RemoveUnit(UNIT, FILE), p.ReloadManager("systemd"))
     assert converged(plan, observe(tmp_path / "2"), gone).actions == ()
     busy = observe(tmp_path / "3", LIMITED, {FILE: TEXT, f"/sys/fs/cgroup/virtops.slice/{UNIT}/docker-1.scope/cgroup.procs": "77\n"})
     with pytest.raises(Failure, match="stopping a slice stops them too") as caught:
@@ -239,15 +291,15 @@ def test_the_manager_must_fit_the_host(tmp_path):
 
 def test_where_systemctl_is_missing_the_prediction_starts_from_nothing():
     desired = Desired("virtops-web", values={"pids.limit": 5})
-    assert converged(plan, nothing(desired), desired).actions[0] == p.WriteUnit(UNIT, {"TasksMax": "5"})
+    assert converged(plan, nothing(desired), desired).actions[0] == p.WriteUnit(UNIT, FILE, {"TasksMax": "5"})
     assert nothing(desired) == Observed("systemd", "v2", slice=Slice(UNIT))
 
 
 def test_the_unit_file_and_the_commands(tmp_path):
     commands = [["systemctl", "daemon-reload"], ["systemctl", "start", "--", UNIT], ["systemctl", "stop", "--", UNIT]]
     scripted = FakeHost(tmp_path, script=[(command, Result(0, "", "")) for command in commands])
-    apply(scripted, p.WriteUnit(UNIT, SETTINGS))
+    apply(scripted, p.WriteUnit(UNIT, FILE, SETTINGS))
     assert scripted.text(FILE) == TEXT and parse_settings(TEXT) == SETTINGS
-    for action in (p.ReloadManager("systemd"), p.StartSlice(UNIT), p.StopSlice(UNIT), p.RemoveUnit(UNIT)):
+    for action in (p.ReloadManager("systemd"), p.StartSlice(UNIT), p.StopSlice(UNIT), p.RemoveUnit(UNIT, FILE)):
         apply(scripted, action)
     assert scripted.exhausted() and not scripted.exists(FILE)
