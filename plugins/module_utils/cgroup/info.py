@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from ..engine.host import Host
-from .model import SYSTEMD, Desired, Observed, cgroup_name
+from .model import SYSTEMD, Desired, Observed
+from .names import cgroup_name
 from .plan import facts, resources_in
 from .read import parse_mountinfo, read
 
@@ -145,7 +146,7 @@ def parse_pressure(text: str) -> Dict[str, Dict[str, float]]:
 
 def _processes(host: Host, paths: List[str], below: bool) -> List[int]:
     """Of a slice, those in the units within it: it holds none itself."""
-    found = set()
+    found: Set[int] = set()
     for path in paths:
         inner = [f"{path}/{name}" for name in _below(host, path)] if below else []
         for directory in (path, *inner):

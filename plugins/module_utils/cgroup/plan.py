@@ -11,7 +11,8 @@ from ..engine.plan import Plan
 from .fields import show
 from .fields_other import RESERVED
 from .knob import Field, Knob
-from .model import SYSTEMD, Desired, Observed, Slice, controllers, slice_path, slice_unit
+from .model import SYSTEMD, Desired, Observed, Slice, controllers
+from .names import slice_path, slice_unit
 from .plan_cgroupfs import plan_cgroupfs
 from .plan_slice import plan_slice
 from .render import unified_key, unsupported

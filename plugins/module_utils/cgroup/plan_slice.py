@@ -13,7 +13,8 @@ from .fields import REPEATED
 from .fields_cpu import unit_period
 from .fields_io import limited_devices, stale
 from .lines import writes
-from .model import Desired, Observed, Slice, drop_in_path, unit_path
+from .model import Desired, Observed, Slice
+from .names import drop_in_path, unit_path
 from .render import IDLE_HAS_NO_WEIGHT, refuse_below_usage, render
 
 _SHORTEST_QUOTA = 1000  # microseconds; the kernel's

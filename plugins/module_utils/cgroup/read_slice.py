@@ -9,7 +9,8 @@ from typing import Dict, List, Mapping, Optional
 from ..engine.host import Host
 from .convert import microseconds, number_list, numbers
 from .fields import REPEATED
-from .model import Slice, drop_in_path, slice_unit, unit_path
+from .model import Slice
+from .names import drop_in_path, slice_unit, unit_path
 
 PACKAGE = "systemd"
 HEADER = "# Written by the Ansible collection virtops.linux; changes are overwritten.\n"

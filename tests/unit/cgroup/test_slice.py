@@ -10,7 +10,8 @@ import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup import plan_slice as p
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.apply import apply
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.fields import FIELDS
-from ansible_collections.virtops.linux.plugins.module_utils.cgroup.model import Desired, Observed, Slice, slice_path, slice_unit
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.model import Desired, Observed, Slice
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.names import slice_path, slice_unit
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.plan import facts, nothing, plan, view
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.read import read
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.read_slice import HEADER, parse_settings, show_command
