@@ -10,15 +10,25 @@ from typing import Any, List, Sequence
 from ..engine.errors import Failure
 from ..engine.host import Host
 from ..engine.plan import Action
-from . import plan
+from . import plan_actions as plan
+from . import rollback
 from .fields import bridge_field, port_field
 from .read import PACKAGE
 
+BRIDGE = "bridge"
+
 
 def apply(host: Host, action: Action) -> None:
-    """One ip command an action, so that a refusal of the kernel's names its step."""
+    """One ip command an action, so that a refusal of the kernel's names its step; what belongs together is one batch."""
+    if isinstance(action, plan.ArmRollback):
+        rollback.arm(host, action)
+        return
+    if isinstance(action, plan.ConfirmChange):
+        rollback.confirm_from_here(host, action.target, action.rollback)
+        return
     argv = [host.require("ip", PACKAGE), *command(action)]
-    result = host.run(argv, check=False)
+    batch = action.batch if isinstance(action, (plan.TakePort, plan.GiveBack, plan.SetGateway)) else None
+    result = host.run(argv, check=False) if batch is None else host.run(argv, stdin="".join(f"{line}\n" for line in batch), check=False)
     if result.rc:
         if "not supported" in result.stderr and isinstance(action, plan.CreateBridge) and "vlan_filtering" in action.options:
             raise Failure(
@@ -48,7 +58,7 @@ def _create(action: plan.CreateBridge) -> Sequence[str]:
     words: List[str] = ["link", "add", "name", action.target]
     if action.mac_address is not None:
         words += ["address", action.mac_address]
-    words += ["type", plan.BRIDGE]
+    words += ["type", BRIDGE]
     for name, value in action.options.items():
         field = bridge_field(name)
         words += [field.key, field.write(value)]
@@ -63,7 +73,7 @@ def _delete(action: plan.DeleteBridge) -> Sequence[str]:
 @command.register
 def _set_option(action: plan.SetBridgeOption) -> Sequence[str]:
     field = bridge_field(action.option)
-    return ["link", "set", "dev", action.target, "type", plan.BRIDGE, field.key, field.write(action.value)]
+    return ["link", "set", "dev", action.target, "type", BRIDGE, field.key, field.write(action.value)]
 
 
 @command.register
@@ -107,3 +117,10 @@ def _remove_address(action: plan.RemoveAddress) -> Sequence[str]:
 @command.register
 def _bring_up(action: plan.BringUp) -> Sequence[str]:
     return ["link", "set", "dev", action.target, "up"]
+
+
+@command.register(plan.TakePort)
+@command.register(plan.GiveBack)
+@command.register(plan.SetGateway)
+def _batch(action: Any) -> Sequence[str]:
+    return ["-batch", "-"]

@@ -13,6 +13,7 @@ from ..engine.errors import Failure
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Value, parsed
 
 INHERIT = "inherit"
+DEFAULT_ROUTE = "default_route"
 
 SPEC: Dict[str, Any] = {
     "argument_spec": {
@@ -27,6 +28,13 @@ SPEC: Dict[str, Any] = {
             "options": {"name": {"type": "str", "required": True}, **{item.name: item.spec() for item in PORT_FIELDS}},
         },
         "purge_ports": {"type": "bool", "default": False},
+        "move_addresses": {"type": "bool"},
+        "gateway4": {"type": "str"},
+        "gateway6": {"type": "str"},
+        "rollback_timeout": {"type": "int"},
+        "confirm": {"type": "str", "choices": ["connection", "gateway", "none"]},
+        "verify_hosts": {"type": "list", "elements": "str"},
+        "rollback_id": {"type": "str"},
         **{item.name: item.spec() for item in BRIDGE_FIELDS},
         "force": {"type": "bool", "default": False},
     },
@@ -36,6 +44,21 @@ SPEC: Dict[str, Any] = {
 _NAME = re.compile(r"[^\s/:\x00]{1,15}")
 _MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}")
 _LOWEST_MTU, _HIGHEST_MTU = 68, 65535
+_SHORTEST_WAIT, _WAIT, _LONGEST_WAIT = 5, 60, 3600  # seconds that a change waits to be confirmed
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """How a change is watched over. word: its name, by which it is confirmed; None where the module confirms it itself.
+
+    timeout: seconds. check_gateway, hosts: what must answer before the change is confirmed.
+    """
+
+    word: Optional[str]
+    timeout: int = _WAIT
+    check_gateway: bool = False
+    hosts: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +73,8 @@ class WantedPort:
 class Desired:
     """options: of the bridge, only what the user said. ports, addresses: None leaves alone, () empties.
 
-    purge: ports that are not listed are released.
+    purge: ports that are not listed are released. move: what ports have goes to the bridge; None where there is something.
+    gateways: (4 or 6, address). rollback: None where nobody watches over the change.
     """
 
     name: str
@@ -62,6 +86,23 @@ class Desired:
     purge: bool = False
     addresses: Optional[Tuple[str, ...]] = None
     force: bool = False
+    move: Optional[bool] = None
+    gateways: Tuple[Tuple[str, str], ...] = ()
+    rollback: Optional[Rollback] = None
+
+
+@dataclass(frozen=True)
+class Address:
+    """automatic: the kernel's own (link-local), never taken away unasked. secondary: goes when its primary goes.
+
+    dynamic: with a lifetime, kept by a client (DHCP, router advertisements). words: how ip makes the same one elsewhere.
+    """
+
+    cidr: str
+    automatic: bool = False
+    secondary: bool = False
+    dynamic: bool = False
+    words: Tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -70,6 +111,7 @@ class Link:
 
     name: its real name, where the user gave an alternative one. kind: bridge, tun, veth, ...; empty for hardware.
     master: the bridge or bond that it belongs to. default_route, carries_session: the host is reached through it.
+    addresses: the global ones. held: the same with everything that it takes to move them. routes: in ip's words.
     """
 
     name: str
@@ -84,6 +126,8 @@ class Link:
     default_route: bool = False
     carries_session: bool = False
     addresses: Tuple[str, ...] = ()
+    held: Tuple[Address, ...] = ()
+    routes: Tuple[Tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +139,7 @@ class Port:
     mtu: int = 1500
     up: bool = True
     options: Mapping[str, Value] = field(default_factory=dict)
+    mac: Optional[str] = None
 
     @property
     def of_guest(self) -> bool:
@@ -103,21 +148,13 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Address:
-    """automatic: the kernel's own (link-local), never taken away unasked. secondary: goes when its primary goes."""
-
-    cidr: str
-    automatic: bool = False
-    secondary: bool = False
-
-
-@dataclass(frozen=True)
 class Observed:
     """kind: what the link of this name is; None where there is none. mac_fixed: whether it stays when ports change.
 
     links: what was asked for as a port → the interface. addresses: without those that have a lifetime (DHCP, router
     advertisements), which their own client keeps. default_route: whether the host is reached through the bridge.
-    elsewhere: the addresses of the host's other interfaces, as (interface, address with prefix).
+    elsewhere: the addresses of the host's other interfaces, as (interface, address with prefix). leased: the addresses with a lifetime.
+    routes: by way of the bridge, in ip's words, without those that the kernel makes. carries_session: this task came over it.
     """
 
     name: str
@@ -132,6 +169,9 @@ class Observed:
     links: Mapping[str, Link] = field(default_factory=dict)
     default_route: bool = False
     elsewhere: Tuple[Tuple[str, str], ...] = ()
+    leased: Tuple[Address, ...] = ()
+    routes: Tuple[Tuple[str, ...], ...] = ()
+    carries_session: bool = False
 
     @property
     def exists(self) -> bool:
@@ -158,7 +198,68 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         purge=params["purge_ports"] or ports == (),
         addresses=None if params["addresses"] is None else tuple(dict.fromkeys(_address(text) for text in params["addresses"])),
         force=params["force"],
+        move=params["move_addresses"],
+        gateways=tuple((family, _gateway(params[f"gateway{family}"], family)) for family in ("4", "6") if params[f"gateway{family}"]),
+        rollback=_rollback(params),
     )
+
+
+def _gateway(text: str, family: str) -> str:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        found = None
+    if found is None or str(found.version) != family or found.is_multicast or found.is_unspecified or found.is_loopback:
+        example = "203.0.113.1" if family == "4" else "2001:db8::1"
+        raise Failure(f"gateway{family}: {text!r} is not the address of a router; write it as {example}", "invalid_address")
+    return str(found)
+
+
+def _rollback(params: Mapping[str, Any]) -> Optional[Rollback]:
+    """Somebody who has the change's name confirms it; or, asked for checks alone, the module does so itself."""
+    word, how, hosts = params["rollback_id"], params["confirm"], tuple(params["verify_hosts"] or ())
+    timeout = _WAIT if params["rollback_timeout"] is None else params["rollback_timeout"]
+    if not _SHORTEST_WAIT <= timeout <= _LONGEST_WAIT:
+        raise Failure(
+            f"rollback_timeout: {timeout} is out of range; give the change {_SHORTEST_WAIT} to {_LONGEST_WAIT} seconds to be confirmed",
+            "out_of_range",
+        )
+    for host in hosts:
+        verify_target(host)
+    if word is not None and not _WORD.fullmatch(word):
+        raise Failure(f"rollback_id: {word!r} is not a name for a change; use at most 40 letters, digits and dashes", "invalid_name")
+    if how == "none":
+        return None
+    if word is None and how == "connection":
+        raise Failure(
+            "confirm: connection is for the controller, which connects anew; use the bridge module as a task of its own, or confirm: gateway",
+            "no_controller",
+        )
+    if word is None and how is None and not hosts:
+        return None
+    return Rollback(word, timeout, how == "gateway", hosts)
+
+
+def verify_target(text: str) -> Tuple[str, Optional[int]]:
+    """The address to ping, or the address and the TCP port to connect to: 203.0.113.1, 203.0.113.1:22, 2001:db8::1, [2001:db8::1]:22."""
+    host, separator, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        if separator and (bracketed or ":" not in host):
+            return str(ipaddress.ip_address(host.strip("[]"))), _port_number(port)
+        return str(ipaddress.ip_address(text.strip("[]"))), None
+    except ValueError:
+        raise Failure(
+            f"verify_hosts: {text!r} is neither an address nor an address with a TCP port; write it as 203.0.113.1 or 203.0.113.1:22",
+            "invalid_address",
+        ) from None
+
+
+def _port_number(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError
+    return number
 
 
 def _name(text: str, what: str) -> str:
@@ -172,8 +273,10 @@ def _ports(given: Optional[List[Mapping[str, Any]]]) -> Optional[Tuple[WantedPor
         return None
     found: Dict[str, WantedPort] = {}
     for item in given:
-        name = item["name"]  # not limited to 15 characters: an alternative name may be longer
-        if not name or re.search(r"[\s/:]", name):
+        name = item["name"]  # a MAC address and default_route as well; not limited to 15 characters: an alternative name may be longer
+        if _MAC.fullmatch(name.lower()):
+            name = name.lower().replace("-", ":")
+        elif not name or re.search(r"[\s/:]", name):
             raise Failure(f"ports: {name!r} is not the name of an interface; use a name without spaces, / and :", "invalid_name")
         if name in found:
             raise Failure(f"ports: {name} is listed twice; list it once with all its options", "duplicate_port")

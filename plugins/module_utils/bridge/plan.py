@@ -4,82 +4,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
 from .fields import BRIDGE_FIELDS, Value
 from .model import INHERIT, Address, Desired, Link, Observed, Port, WantedPort, is_link_local, network
+from .plan_actions import (
+    AddAddress,
+    AddPort,
+    BringUp,
+    CreateBridge,
+    DeleteBridge,
+    RemoveAddress,
+    RemovePort,
+    SetBridgeOption,
+    SetMacAddress,
+    SetMtu,
+    SetPortOption,
+)
+from .plan_guard import guarded
+from .plan_move import default_gateways, gateways, give_back, take, takes, to_take
 from .refuse import refuse_absent, refuse_present
 
 BRIDGE = "bridge"
-
-
-@dataclass(frozen=True)
-class CreateBridge(Action):
-    """With its address and options at once: the kernel makes a bridge with all of them, or none at all."""
-
-    mac_address: Optional[str]
-    options: Mapping[str, Value]
-
-
-@dataclass(frozen=True)
-class DeleteBridge(Action):
-    pass
-
-
-@dataclass(frozen=True)
-class SetBridgeOption(Action):
-    option: str
-    value: Value
-
-
-@dataclass(frozen=True)
-class SetMacAddress(Action):
-    mac_address: str
-
-
-@dataclass(frozen=True)
-class SetMtu(Action):
-    mtu: int
-
-
-@dataclass(frozen=True)
-class AddPort(Action):
-    """target: the bridge."""
-
-    port: str
-
-
-@dataclass(frozen=True)
-class RemovePort(Action):
-    """target: the bridge."""
-
-    port: str
-
-
-@dataclass(frozen=True)
-class SetPortOption(Action):
-    """target: the port."""
-
-    option: str
-    value: Value
-
-
-@dataclass(frozen=True)
-class AddAddress(Action):
-    address: str
-
-
-@dataclass(frozen=True)
-class RemoveAddress(Action):
-    address: str
-
-
-@dataclass(frozen=True)
-class BringUp(Action):
-    """target: the bridge or a port."""
 
 
 def nothing(desired: Desired) -> Observed:
@@ -105,6 +54,12 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
             else {"name": port.name}
             for port in sorted(observed.ports, key=lambda port: port.name)
         ]
+    for family, _gateway in desired.gateways:
+        shown[f"gateway{family}"] = default_gateways(observed, family)
+    if desired.addresses is None and desired.ports and desired.move is not False:
+        shown["addresses"] = sorted(item.cidr for item in observed.addresses if not item.automatic)
+    if desired.ports and desired.move is not False:
+        shown["routes"] = sorted(" ".join(words) for words in observed.routes)
     if desired.addresses is not None:
         shown["addresses"] = sorted(item.cidr for item in observed.addresses if not item.automatic or item.cidr in desired.addresses)
     return shown
@@ -131,21 +86,31 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
     if not observed.exists:
         return Plan((), observed)
     refuse_absent(observed, desired)
-    released = tuple(RemovePort(observed.name, port.name) for port in observed.ports)
-    return Plan((*released, DeleteBridge(observed.name)), Observed(observed.name))
+    actions: List[Action] = []
+    heir = give_back(observed, desired, actions)
+    actions.extend(RemovePort(observed.name, port.name) for port in observed.ports if port.name != heir)
+    actions.append(DeleteBridge(observed.name))
+    return Plan(guarded(observed, desired, actions), Observed(observed.name))
 
 
 def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
     warnings = refuse_present(observed, desired)
     actions: List[Action] = []
     after = _bridge_itself(observed, desired, actions)
+    if to_take(observed, desired):
+        after = _up(after, actions)  # before routes lead through it
     after = _ports(after, desired, actions)
     after = _mtu(observed, after, desired, actions)
     after = _addresses(after, desired, actions)
-    if not after.up:
-        actions.append(BringUp(desired.name))
-        after = replace(after, up=True)
-    return Plan(tuple(actions), after, warnings=tuple(warnings))
+    after = _up(after, actions)
+    after = gateways(after, desired, actions)
+    return Plan(guarded(observed, desired, actions), after, warnings=tuple(warnings))
+
+
+def _up(observed: Observed, actions: List[Action]) -> Observed:
+    if not observed.up:
+        actions.append(BringUp(observed.name))
+    return replace(observed, up=True)
 
 
 def _bridge_itself(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
@@ -183,6 +148,9 @@ def _in_order(options: Mapping[str, Value]) -> Sequence[str]:
 def _wanted_mac(observed: Observed, desired: Desired) -> Optional[str]:
     if desired.mac == INHERIT and desired.ports:
         return observed.links[desired.ports[0].name].mac
+    moved = to_take(observed, desired)
+    if desired.mac is None and moved:
+        return moved[0].mac  # what the network knows the host by: leases, neighbours' tables
     return desired.mac
 
 
@@ -197,7 +165,16 @@ def _ports(observed: Observed, desired: Desired, actions: List[Action]) -> Obser
         ports = [port for port in ports if port not in released]
     known = {port.name: port for port in ports}
     for name, port in wanted.items():
-        known[name] = _port(observed, known.get(name), port, actions)
+        link = observed.links[port.name]
+        if takes(link, desired):
+            if not link.up:
+                actions.append(BringUp(name))
+                link = replace(link, up=True)
+            observed = take(observed, port.name, desired, actions)
+            current = known.get(name) or Port(link.name, kind=link.kind, mtu=link.mtu, mac=link.mac)
+            known[name] = _port(observed, replace(current, up=True), port, actions)
+        else:
+            known[name] = _port(observed, known.get(name), port, actions)
     return replace(observed, ports=tuple(known.values()))
 
 
@@ -205,7 +182,7 @@ def _port(observed: Observed, current: Optional[Port], wanted: WantedPort, actio
     if current is None:
         link = observed.links[wanted.name]
         actions.append(AddPort(observed.name, link.name))
-        current = Port(link.name, kind=link.kind, mtu=link.mtu, up=link.up)
+        current = Port(link.name, kind=link.kind, mtu=link.mtu, up=link.up, mac=link.mac)
     for option, value in wanted.options.items():
         if current.options.get(option) != value:
             actions.append(SetPortOption(current.name, option, value))

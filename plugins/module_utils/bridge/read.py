@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from dataclasses import replace
@@ -13,7 +12,9 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 from ..engine.errors import Failure, NotReady
 from ..engine.host import Host
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Field, Value
-from .model import Address, Desired, Link, Observed, Port
+from .guard.routes import Words, address_words, cidr, described, devices, is_of_kernel
+from .model import DEFAULT_ROUTE, Address, Desired, Link, Observed, Port
+from .plan_move import uplink
 
 PACKAGE = "iproute2"
 
@@ -24,32 +25,71 @@ _ADDRESS_SET = "3"
 def read(host: Host, desired: Desired) -> Observed:
     ip = host.require("ip", PACKAGE)
     links = _json(host.run([ip, "-j", "-d", "addr", "show"]).stdout)
-    routed = default_route_devices(_json(_routes(host, ip, "-4")) + _json(_routes(host, ip, "-6")))
+    routes = {family: _json(_routes(host, ip, family)) for family in ("4", "6")}
+    routed = default_route_devices([*routes["4"], *routes["6"]])
     session = session_address(os.environ.get("SSH_CONNECTION", ""))
     observed = parse_bridge(links, desired.name, routed)
     if observed.exists:
         assigned = host.try_read(f"/sys/class/net/{desired.name}/addr_assign_type") or ""
-        observed = replace(observed, mac_fixed=assigned.strip() == _ADDRESS_SET)
+        observed = replace(
+            observed,
+            mac_fixed=assigned.strip() == _ADDRESS_SET,
+            routes=tuple(words for words in _of_device(routes, desired.name) if not is_of_kernel(words)),
+            carries_session=session is not None and any(item.cidr.split("/")[0] == session for item in (*observed.addresses, *observed.leased)),
+        )
     if desired.present:
-        wanted = _wanted_links(host, links, desired, routed, session)
+        wanted = _wanted_links(host, links, desired, routes, session, observed)
         observed = replace(observed, links=wanted, elsewhere=addresses_elsewhere(links, {desired.name, *(link.name for link in wanted.values())}))
     return observed
 
 
 def _routes(host: Host, ip: str, family: str) -> str:
-    # A kernel without IPv6 answers with an error, and has no default route there.
-    return host.run([ip, "-j", family, "route", "show", "default"], check=False).stdout
+    # A kernel without IPv6 answers with an error, and has no routes there.
+    return host.run([ip, "-j", f"-{family}", "route", "show", "table", "all"], check=False).stdout
 
 
-def _wanted_links(host: Host, links: List[Dict[str, Any]], desired: Desired, routed: FrozenSet[str], session: Optional[str]) -> Dict[str, Link]:
+def _of_device(routes: Mapping[str, List[Dict[str, Any]]], name: str) -> List[Words]:
+    return [words for family in ("4", "6") for words in described(routes[family], family, name)]
+
+
+def _wanted_links(
+    host: Host, links: List[Dict[str, Any]], desired: Desired, routes: Mapping[str, List[Dict[str, Any]]], session: Optional[str], bridge: Observed
+) -> Dict[str, Link]:
     found: Dict[str, Link] = {}
+    routed = default_route_devices([*routes["4"], *routes["6"]])
     for port in desired.ports or ():
-        link = parse_link(links, port.name, routed, session)
+        name = _with_default_route(routes, bridge) if port.name == DEFAULT_ROUTE else port.name
+        link = parse_link(links, name, routed, session)
         if link is None:
-            raise NotReady(f"{port.name}: no such interface on this host, so it cannot be a port of {desired.name}; create it first", "port_missing")
+            raise NotReady(f"{name}: no such interface on this host, so it cannot be a port of {desired.name}; create it first", "port_missing")
         base = f"/sys/class/net/{link.name}"
-        found[port.name] = replace(link, wireless=host.exists(f"{base}/wireless") or host.exists(f"{base}/phy80211"))
+        found[port.name] = replace(
+            link,
+            wireless=host.exists(f"{base}/wireless") or host.exists(f"{base}/phy80211"),
+            routes=tuple(_of_device(routes, link.name)),
+        )
     return found
+
+
+def _with_default_route(routes: Mapping[str, List[Dict[str, Any]]], bridge: Observed) -> str:
+    """The interface that the host is reached through; where that is the bridge already, the port that it had it from."""
+    for family in ("4", "6"):
+        defaults = [route for route in routes[family] if route.get("dst") == "default" and route.get("table", "main") == "main" and devices(route)]
+        for route in sorted(defaults, key=lambda route: int(route.get("metric", 0))):
+            device = devices(route)[0]
+            if device != bridge.name:
+                return device
+            port = uplink(bridge)
+            if port is not None:
+                return port.name
+            raise Failure(
+                f"{bridge.name}: holds the default route, and none of its ports has its MAC address, so default_route names no port; "
+                "name the port itself",
+                "no_default_route",
+            )
+    raise NotReady(
+        f"{DEFAULT_ROUTE}: this host has no default route, so it names no port; name the interface, or add the route first", "no_default_route"
+    )
 
 
 def _json(text: str) -> List[Dict[str, Any]]:
@@ -66,9 +106,8 @@ def default_route_devices(routes: List[Dict[str, Any]]) -> FrozenSet[str]:
     """The interfaces of default routes, those of several next hops included."""
     found: Set[str] = set()
     for route in routes:
-        for hop in [route, *route.get("nexthops", [])]:
-            if "dev" in hop:
-                found.add(hop["dev"])
+        if route.get("dst") == "default":
+            found.update(devices(route))
     return frozenset(found - {"lo"})
 
 
@@ -92,7 +131,8 @@ def parse_bridge(links: List[Dict[str, Any]], name: str, routed: FrozenSet[str])
         mtu=item["mtu"],
         options=_values(BRIDGE_FIELDS, info.get("info_data", {})),
         ports=tuple(_port(port) for port in links if port.get("master") == name),
-        addresses=_addresses(item),
+        addresses=tuple(address for address in _addresses(item) if not address.dynamic),
+        leased=tuple(address for address in _addresses(item) if address.dynamic),
         default_route=name in routed,
     )
 
@@ -105,6 +145,7 @@ def _port(item: Dict[str, Any]) -> Port:
         mtu=item["mtu"],
         up="UP" in item["flags"],
         options=_values(PORT_FIELDS, info.get("info_slave_data", {})),
+        mac=item.get("address"),
     )
 
 
@@ -113,13 +154,17 @@ def _values(fields: Tuple[Field, ...], data: Mapping[str, Any]) -> Dict[str, Val
 
 
 def _addresses(item: Dict[str, Any]) -> Tuple[Address, ...]:
-    found = []
-    for entry in item.get("addr_info", []):
-        if "local" not in entry or entry.get("dynamic"):
-            continue
-        cidr = ipaddress.ip_interface(f"{entry['local']}/{entry['prefixlen']}").with_prefixlen
-        found.append(Address(cidr, automatic=entry["scope"] != "global", secondary=bool(entry.get("secondary"))))
-    return tuple(found)
+    return tuple(
+        Address(
+            cidr(entry),
+            automatic=entry["scope"] != "global",
+            secondary=bool(entry.get("secondary")),
+            dynamic=bool(entry.get("dynamic")),
+            words=address_words(entry),
+        )
+        for entry in item.get("addr_info", [])
+        if "local" in entry
+    )
 
 
 def addresses_elsewhere(links: List[Dict[str, Any]], ours: Set[str]) -> Tuple[Tuple[str, str], ...]:
@@ -133,9 +178,15 @@ def addresses_elsewhere(links: List[Dict[str, Any]], ours: Set[str]) -> Tuple[Tu
     )
 
 
+def _is_mac_of(name: str, item: Dict[str, Any]) -> bool:
+    """Whether this is the interface that a MAC address names: not a bridge, a VLAN or a guest's device that has the same."""
+    kind = item.get("linkinfo", {}).get("info_kind", "")
+    return ":" in name and name in (item.get("permaddr"), item.get("address")) and kind in ("", "veth", "dummy", "bond", "team")
+
+
 def parse_link(links: List[Dict[str, Any]], name: str, routed: FrozenSet[str], session: Optional[str]) -> Optional[Link]:
     """An interface by its name or an alternative name in the output of "ip -j -d addr show"."""
-    item = next((item for item in links if item["ifname"] == name or name in item.get("altnames", [])), None)
+    item = next((item for item in links if item["ifname"] == name or name in item.get("altnames", []) or _is_mac_of(name, item)), None)
     if item is None:
         return None
     local = [entry for entry in item.get("addr_info", []) if "local" in entry]
@@ -151,4 +202,5 @@ def parse_link(links: List[Dict[str, Any]], name: str, routed: FrozenSet[str], s
         default_route=item["ifname"] in routed,
         carries_session=session is not None and any(entry["local"] == session for entry in local),
         addresses=tuple(f"{entry['local']}/{entry['prefixlen']}" for entry in local if entry.get("scope") == "global"),
+        held=tuple(address for address in _addresses(item) if not address.automatic),
     )

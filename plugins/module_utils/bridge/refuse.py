@@ -8,6 +8,7 @@ from typing import List
 
 from ..engine.errors import Failure
 from .model import Desired, Link, Observed, clash
+from .plan_move import takes, uplink
 
 _STP_DELAYS = (2, 30)  # seconds; source: BR_MIN_FORWARD_DELAY and BR_MAX_FORWARD_DELAY in net/bridge/br_private.h
 _VLAN_OPTIONS = ("vlan_filtering", "vlan_default_pvid", "vlan_protocol")
@@ -16,10 +17,11 @@ _VLAN_OPTIONS = ("vlan_filtering", "vlan_default_pvid", "vlan_protocol")
 def refuse_absent(observed: Observed, desired: Desired) -> None:
     if desired.force:
         return
-    if observed.default_route:
+    returned = desired.rollback is not None and desired.move is not False and uplink(observed) is not None
+    if (observed.default_route or observed.carries_session) and not returned:
+        why = "holds the default route" if observed.default_route else "carries the connection that this task came over"
         raise Failure(
-            f"{observed.name}: holds the default route, so deleting it would cut this host off; "
-            "move the route to another interface first, or set force: true",
+            f"{observed.name}: {why}, so deleting it would cut this host off; move the route to another interface first, or set force: true",
             "would_cut_connection",
         )
     guests = [port.name for port in observed.ports if port.of_guest]
@@ -39,7 +41,7 @@ def refuse_present(observed: Observed, desired: Desired) -> List[str]:
     for port in desired.ports or ():
         link = observed.links[port.name]
         if link.name not in present:
-            warnings.extend(_candidate(observed.name, link))
+            warnings.extend(_candidate(observed.name, link, desired))
     names = [observed.links[port.name].name for port in desired.ports or ()]
     for name in names:
         if names.count(name) > 1:
@@ -69,7 +71,7 @@ def _options(observed: Observed, desired: Desired) -> None:
 
 def _removals(observed: Observed, desired: Desired) -> None:
     """On the bridge that the host is reached through, taking a port or an address away may be the end of the connection."""
-    if desired.force or not observed.default_route:
+    if desired.force or desired.rollback is not None or not (observed.default_route or observed.carries_session):
         return
     wanted = {observed.links[port.name].name for port in desired.ports or ()}
     lost = [port.name for port in observed.ports if desired.purge and port.name not in wanted and not port.of_guest]
@@ -77,7 +79,8 @@ def _removals(observed: Observed, desired: Desired) -> None:
         lost += [item.cidr for item in observed.addresses if not item.automatic and item.cidr not in desired.addresses]
     if lost:
         raise Failure(
-            f"{observed.name}: holds the default route, so taking {', '.join(lost)} away may cut this host off; list what stays, or set force: true",
+            f"{observed.name}: the host is reached through it, so taking {', '.join(lost)} away may cut this host off; "
+            "list what stays, or set force: true",
             "would_cut_connection",
         )
 
@@ -98,7 +101,7 @@ def _clashes(observed: Observed, desired: Desired) -> None:
             )
 
 
-def _candidate(bridge: str, link: Link) -> List[str]:
+def _candidate(bridge: str, link: Link, desired: Desired) -> List[str]:
     """Whether an interface can become a port."""
     name = link.name
     if name == bridge or link.kind == "bridge":
@@ -114,15 +117,21 @@ def _candidate(bridge: str, link: Link) -> List[str]:
         raise Failure(f"{name}: is not an Ethernet interface, so it cannot be a port; leave it out of ports", "port_unsuitable")
     if link.master:
         raise Failure(f"{name}: belongs to {link.master} already; release it there first (ip link set {name} nomaster)", "port_in_use")
-    if link.default_route or link.carries_session:
+    vital = link.default_route or link.carries_session
+    if vital and not desired.force and (desired.rollback is None or desired.move is False):
         why = "holds the default route" if link.default_route else "carries the connection that this task came over"
         raise Failure(
-            f"{name}: {why}, and as a port its addresses would stop answering; moving them into the bridge is not supported yet by this version, "
-            "so use another interface, or make the bridge with the host's own network configuration",
+            f"{name}: {why}, and nobody watches over this change; use the bridge module as a task of its own, which moves the addresses "
+            "and rolls back what cuts the host off, or set confirm: gateway, or force: true",
             "would_cut_connection",
         )
-    if link.addresses:
+    if link.addresses and not takes(link, desired):
         return [
             f"{name}: its addresses {', '.join(link.addresses)} stop answering while it is a port of {bridge}; give them to the bridge (addresses)"
         ]
-    return []
+    return [
+        f"{name}: {item.cidr} has a lifetime and a client that renews it on {name}; the bridge gets the address as it is, so have the client "
+        f"(DHCP, router advertisements) run on {bridge} before the time is over"
+        for item in link.held
+        if item.dynamic and takes(link, desired)
+    ]

@@ -17,7 +17,8 @@ import os
 
 from ansible.plugins.callback import CallbackBase
 
-KEYS = ("changed", "skipped", "failed", "msg", "code", "actions", "diff", "pending", "resource")
+KEYS = ("changed", "skipped", "failed", "msg", "code", "actions", "diff", "pending", "resource", "warnings")
+ROLLBACK = ("confirmed", "rolled_back", "reason", "confirmed_after", "unreachable")
 
 
 class CallbackModule(CallbackBase):
@@ -27,13 +28,16 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     def _write(self, result, **more):
-        said = {key: result._result[key] for key in KEYS if key in result._result}
-        line = {"task": result._task.get_name(), "action": result._task.action, **more, **said}
+        said = {key: result._result[key] for key in KEYS + ROLLBACK if key in result._result}
+        line = {"task": result._task.get_name(), "action": result._task.action, "host": result._host.get_name(), **more, **said}
         with open(os.environ["VIRTOPS_TASK_RESULTS"], "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, default=str) + "\n")
 
     def v2_runner_on_ok(self, result):
         self._write(result)
+
+    def v2_runner_on_unreachable(self, result):
+        self._write(result, failed=True, unreachable=True)
 
     def v2_runner_on_skipped(self, result):
         self._write(result, skipped=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.virtops.linux.plugins.module_utils.bridge import plan as p
+from ansible_collections.virtops.linux.plugins.module_utils.bridge import plan as planner
+from ansible_collections.virtops.linux.plugins.module_utils.bridge import plan_actions as p
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.apply import apply, command
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.fields import bridge_field
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.model import (
@@ -36,7 +37,7 @@ ETH1 = Link("eth1", mac="52:54:00:00:00:aa", up=True)
 
 def host(tmp_path, files=None):
     script = [(SHOW, Result(0, CAPTURED, ""))]
-    script += [(["ip", "-j", family, "route", "show", "default"], Result(0, text, "")) for family, text in (("-4", ROUTES), ("-6", ""))]
+    script += [(["ip", "-j", family, "route", "show", "table", "all"], Result(0, text, "")) for family, text in (("-4", ROUTES), ("-6", ""))]
     return FakeHost(tmp_path, files, script)
 
 
@@ -106,7 +107,7 @@ def test_the_kernels_times(hundredths, seconds):
 def test_a_new_bridge_is_made_with_all_options_at_once():
     observed = with_links(Observed("br0"), ETH1)
     desired = wanted(WantedPort("eth1", {"isolated": True}), options={"stp": False, "vlan_filtering": False}, mac="inherit", mtu=9000)
-    assert converged(p.plan, observed, desired).actions == (
+    assert converged(planner.plan, observed, desired).actions == (
         p.CreateBridge("br0", "52:54:00:00:00:aa", {"stp": False}),
         p.AddPort("br0", "eth1"),
         p.SetPortOption("eth1", "isolated", True),
@@ -116,57 +117,57 @@ def test_a_new_bridge_is_made_with_all_options_at_once():
 
 
 def test_vlan_options_of_a_new_bridge_bring_vlan_filtering_along():
-    plan = converged(p.plan, Observed("br0"), Desired("br0", options={"vlan_default_pvid": 5}))
+    plan = converged(planner.plan, Observed("br0"), Desired("br0", options={"vlan_default_pvid": 5}))
     assert plan.actions[0] == p.CreateBridge("br0", None, {"vlan_filtering": False, "vlan_default_pvid": 5})
 
 
 @pytest.mark.parametrize("stp", [True, False])
 def test_stp_goes_off_before_the_forward_delay_and_on_after_it(stp):
     observed = replace(BRIDGE, options={**VALUES, "stp": not stp})
-    options = [action.option for action in converged(p.plan, observed, Desired("br0", options={"stp": stp, "forward_delay": 4})).actions]
+    options = [action.option for action in converged(planner.plan, observed, Desired("br0", options={"stp": stp, "forward_delay": 4})).actions]
     assert options == (["forward_delay", "stp"] if stp else ["stp", "forward_delay"])
 
 
 def test_a_forward_delay_that_stp_forbids():
     for observed, options in ((BRIDGE, {"stp": True}), (replace(BRIDGE, options={**VALUES, "stp": True}), {})):
         with pytest.raises(Failure, match="2 to 30 seconds"):
-            p.plan(observed, Desired("br0", options={**options, "forward_delay": 0}))
-    assert converged(p.plan, BRIDGE, Desired("br0", options={"forward_delay": 0})).actions
+            planner.plan(observed, Desired("br0", options={**options, "forward_delay": 0}))
+    assert converged(planner.plan, BRIDGE, Desired("br0", options={"forward_delay": 0})).actions
 
 
 def test_vlan_options_of_an_existing_bridge():
     desired = Desired("br0", options={"vlan_filtering": True, "vlan_protocol": "802.1ad"})
-    assert converged(p.plan, BRIDGE, desired).actions == (
+    assert converged(planner.plan, BRIDGE, desired).actions == (
         p.SetBridgeOption("br0", "vlan_filtering", True),
         p.SetBridgeOption("br0", "vlan_protocol", "802.1ad"),
     )
     without = replace(BRIDGE, options={"stp": False, "vlan_filtering": False})
     for option, value in (("vlan_filtering", True), ("vlan_default_pvid", 5)):
         with pytest.raises(Failure, match="built without VLAN filtering"):
-            p.plan(without, Desired("br0", options={option: value}))
-    assert converged(p.plan, without, Desired("br0", options={"vlan_filtering": False})).actions == ()
+            planner.plan(without, Desired("br0", options={option: value}))
+    assert converged(planner.plan, without, Desired("br0", options={"vlan_filtering": False})).actions == ()
 
 
 def test_ports_that_are_not_listed():
     observed = with_links(replace(BRIDGE, ports=(Port("eth1"), Port("veth0"), Port("vnet0", kind="tun"))), ETH1)
-    assert converged(p.plan, observed, wanted(WantedPort("eth1"))).actions == ()
-    assert converged(p.plan, observed, wanted(WantedPort("eth1"), purge=True)).actions == (p.RemovePort("br0", "veth0"),)
-    assert converged(p.plan, observed, wanted(purge=True)).actions == (p.RemovePort("br0", "eth1"), p.RemovePort("br0", "veth0"))
+    assert converged(planner.plan, observed, wanted(WantedPort("eth1"))).actions == ()
+    assert converged(planner.plan, observed, wanted(WantedPort("eth1"), purge=True)).actions == (p.RemovePort("br0", "veth0"),)
+    assert converged(planner.plan, observed, wanted(purge=True)).actions == (p.RemovePort("br0", "eth1"), p.RemovePort("br0", "veth0"))
 
 
 def test_an_mtu_that_a_new_port_would_change_is_set_after_it():
     observed = with_links(BRIDGE, replace(ETH1, mtu=1300))
-    plan = converged(p.plan, observed, wanted(WantedPort("eth1"), mtu=1500))
+    plan = converged(planner.plan, observed, wanted(WantedPort("eth1"), mtu=1500))
     assert plan.actions == (p.AddPort("br0", "eth1"), p.SetMtu("br0", 1500))
-    assert converged(p.plan, with_links(BRIDGE, ETH1), wanted(WantedPort("eth1"), mtu=1500)).actions == (p.AddPort("br0", "eth1"),)
+    assert converged(planner.plan, with_links(BRIDGE, ETH1), wanted(WantedPort("eth1"), mtu=1500)).actions == (p.AddPort("br0", "eth1"),)
 
 
 def test_addresses_that_go_with_their_primary_come_back():
     observed = replace(BRIDGE, addresses=(Address("10.0.0.1/24"), Address("10.0.0.2/24", secondary=True), Address("fe80::1/64", automatic=True)))
-    plan = converged(p.plan, observed, Desired("br0", addresses=("10.0.0.2/24",)))
+    plan = converged(planner.plan, observed, Desired("br0", addresses=("10.0.0.2/24",)))
     assert plan.actions == (p.RemoveAddress("br0", "10.0.0.1/24"), p.AddAddress("br0", "10.0.0.2/24"))
-    assert converged(p.plan, observed, Desired("br0", addresses=("10.0.0.1/24",))).actions == (p.RemoveAddress("br0", "10.0.0.2/24"),)
-    assert converged(p.plan, observed, Desired("br0", addresses=None)).actions == ()
+    assert converged(planner.plan, observed, Desired("br0", addresses=("10.0.0.1/24",))).actions == (p.RemoveAddress("br0", "10.0.0.2/24"),)
+    assert converged(planner.plan, observed, Desired("br0", addresses=None)).actions == ()
 
 
 @pytest.mark.parametrize(
@@ -183,41 +184,41 @@ def test_addresses_that_go_with_their_primary_come_back():
 )
 def test_what_cannot_be_a_port(link, code, words):
     with pytest.raises(Failure, match=words) as caught:
-        p.plan(with_links(BRIDGE, link), wanted(WantedPort("eth1")))
+        planner.plan(with_links(BRIDGE, link), wanted(WantedPort("eth1")))
     assert caught.value.code == code
 
 
 def test_a_port_that_is_in_already_is_not_asked_again():
     observed = with_links(replace(BRIDGE, ports=(Port("eth1"),)), replace(ETH1, master="br0", carries_session=True, addresses=("10.0.0.1/24",)))
-    plan = converged(p.plan, observed, wanted(WantedPort("eth1")))
+    plan = converged(planner.plan, observed, wanted(WantedPort("eth1")))
     assert plan.actions == () and plan.warnings == ()
 
 
 def test_a_link_that_is_not_a_bridge_keeps_its_name():
     for present in (True, False):
         with pytest.raises(Failure, match="a vlan interface, not a bridge"):
-            p.plan(Observed("br0", kind="vlan"), Desired("br0", present=present))
+            planner.plan(Observed("br0", kind="vlan"), Desired("br0", present=present))
 
 
 def test_absent():
     observed = replace(BRIDGE, ports=(Port("eth1"), Port("veth0")))
     gone = Desired("br0", present=False)
-    assert converged(p.plan, observed, gone).actions == (p.RemovePort("br0", "eth1"), p.RemovePort("br0", "veth0"), p.DeleteBridge("br0"))
+    assert converged(planner.plan, observed, gone).actions == (p.RemovePort("br0", "eth1"), p.RemovePort("br0", "veth0"), p.DeleteBridge("br0"))
     for busy, code in (
         (replace(observed, default_route=True), "would_cut_connection"),
         (replace(BRIDGE, ports=(Port("t", "tun"),)), "bridge_in_use"),
     ):
         with pytest.raises(Failure) as caught:
-            p.plan(busy, gone)
+            planner.plan(busy, gone)
         assert caught.value.code == code
-        assert converged(p.plan, busy, replace(gone, force=True)).actions[-1] == p.DeleteBridge("br0")
+        assert converged(planner.plan, busy, replace(gone, force=True)).actions[-1] == p.DeleteBridge("br0")
 
 
 def test_options_that_are_not_given_say_nothing():
     desired = from_params({**PARAMS, "name": "br0"})
     assert (desired.options, desired.ports, desired.addresses, desired.purge) == ({}, None, None, False)
     assert from_params({**PARAMS, "name": "br0", "ports": []}).purge
-    assert p.view(BRIDGE, desired) == {"name": "br0", "state": "present", "up": True}
+    assert planner.view(BRIDGE, desired) == {"name": "br0", "state": "present", "up": True}
 
 
 # Applying
@@ -263,14 +264,14 @@ def test_a_refusal_of_the_kernel_names_its_step(tmp_path, answer, code):
 def test_an_address_in_a_network_of_another_interface_is_refused(address, refused):
     observed = replace(BRIDGE, elsewhere=(("eth0", "192.0.2.2/24"), ("eth0", "fd00::2/64")))
     if not refused:
-        assert converged(p.plan, observed, Desired("br0", addresses=(address,))).actions == (p.AddAddress("br0", address),)
+        assert converged(planner.plan, observed, Desired("br0", addresses=(address,))).actions == (p.AddAddress("br0", address),)
         return
     with pytest.raises(Failure, match="overlaps the network of eth0") as caught:
-        p.plan(observed, Desired("br0", addresses=(address,)))
+        planner.plan(observed, Desired("br0", addresses=(address,)))
     assert caught.value.code == "address_clash"
-    assert converged(p.plan, observed, Desired("br0", addresses=(address,), force=True)).actions
+    assert converged(planner.plan, observed, Desired("br0", addresses=(address,), force=True)).actions
     kept = replace(observed, addresses=(Address(address),))
-    assert converged(p.plan, kept, Desired("br0", addresses=(address,))).actions == ()
+    assert converged(planner.plan, kept, Desired("br0", addresses=(address,))).actions == ()
 
 
 def test_the_addresses_of_other_interfaces(tmp_path):

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A change to a host's network that waits to be confirmed, and the way back from it.
+
+A change is in one of these states, which is the name of a file in its folder. Renaming is atomic and needs no room on the disk, so of a
+confirmation and a rollback at the same instant exactly one wins, even on a full disk:
+new → armed → confirmed, or armed → (asked →) rolling_back → rolled_back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .files import forget_files, restore_files, sync
+from .restore import Command, restore
+
+Json = Dict[str, Any]
+
+FOLDER = "/var/lib/virtops/rollback"
+UNIT = "/etc/systemd/system/virtops-rollback.service"
+WANTED_BY = "/etc/systemd/system/sysinit.target.wants/virtops-rollback.service"
+STATES = ("new", "armed", "asked", "confirmed", "rolling_back", "rolled_back")
+REPORT_BYTES = 8192  # kept free in advance, so that the report can be written on a full disk
+
+_COMMAND_SECONDS = 20
+_ATTEMPTS = 8
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def boottime() -> float:
+    """Seconds since the host was started, sleep included, which no clock change moves."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
+        return handle.read().strip()
+
+
+def started(pid: int) -> Optional[int]:
+    """When a process was started, in ticks since the host was; None where there is none. With it a number is not taken for its successor."""
+    found = _process(pid)
+    return None if found is None else int(found[19])
+
+
+def _process(pid: int) -> Optional[List[str]]:
+    """What follows the name in /proc/PID/stat: the state, the parent, ..."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
+            return handle.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def end_process(pid: int, ticks: Optional[int]) -> None:
+    """Kill a process and what it started: what comes too late must not change anything any more."""
+    if ticks is None or started(pid) != ticks:
+        return
+    known = {int(name): _process(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    doomed = [pid]
+    for one in doomed:
+        with suppress(OSError):
+            os.kill(one, signal.SIGSTOP)
+        doomed += [child for child, found in known.items() if found and int(found[1]) == one]
+    for one in doomed:
+        with suppress(OSError):
+            os.kill(one, signal.SIGKILL)
+
+
+def _tool(argv: Sequence[str], stdin: Optional[str] = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C", "PATH": os.pathsep.join((os.environ.get("PATH", ""), _PATH))}
+    try:
+        return subprocess.run(list(argv), input=stdin, env=environment, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(list(argv), 127, "", str(error))
+
+
+def _json(*argv: str) -> List[Json]:
+    try:
+        return [item for item in json.loads(_tool(argv).stdout or "[]") if item]
+    except ValueError:
+        return []
+
+
+def observe() -> Json:
+    """The network as restore compares it. A family that the kernel does not have is empty."""
+    return {
+        "links": _json("ip", "-j", "-d", "addr", "show"),
+        "routes4": _json("ip", "-j", "-4", "route", "show", "table", "all"),
+        "routes6": _json("ip", "-j", "-6", "route", "show", "table", "all"),
+        "rules4": _json("ip", "-j", "-4", "rule", "show"),
+        "rules6": _json("ip", "-j", "-6", "rule", "show"),
+        "vlans": _json("bridge", "-j", "vlan", "show"),
+    }
+
+
+class Change:
+    """A change that waits in its folder. root: a prefix of the state folder, for tests."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        with open(os.path.join(folder, "snapshot.json"), encoding="utf-8") as handle:
+            self.snapshot: Json = json.load(handle)
+
+    @property
+    def word(self) -> str:
+        return os.path.basename(self.folder)
+
+    @property
+    def state(self) -> str:
+        return next((state for state in STATES if os.path.exists(self._file(state))), "new")
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def go(self, old: str, new: str) -> bool:
+        """Take the step from one state to another; False where another process was there first."""
+        try:
+            os.rename(self._file(old), self._file(new))
+        except FileNotFoundError:
+            return False
+        sync(self.folder)
+        return True
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the host was restarted since: its runtime state is gone, and so is the watchdog."""
+        return bool(self.snapshot["boot_id"] != boot_id())
+
+    def watched(self) -> bool:
+        """Whether a watchdog lives: it holds a lock for as long as it does."""
+        with open(self._file("lock"), "a", encoding="ascii") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+    @property
+    def report(self) -> Json:
+        try:
+            with open(self._file("report"), encoding="utf-8") as handle:
+                return dict(json.loads(handle.read().rstrip() or "{}"))
+        except (OSError, ValueError):
+            return {}
+
+    def note(self, **facts: Any) -> None:
+        """Add to the report, in the bytes that were kept for it."""
+        text = json.dumps({**self.report, **facts})
+        with suppress(OSError), open(self._file("report"), "r+", encoding="utf-8") as handle:
+            handle.write(text[:REPORT_BYTES].ljust(REPORT_BYTES))
+
+    def confirm(self) -> bool:
+        if not self.go("armed", "confirmed"):
+            return False
+        self.finish()
+        return True
+
+    def finish(self) -> None:
+        """Nothing is to be restored any more."""
+        forget_files(self.snapshot["files"])
+        uninstall_boot()
+
+    def roll_back(self, reason: str, on_boot: bool = False) -> None:
+        """Restore everything. May be called again after it was interrupted."""
+        files = restore_files(self.snapshot["files"])
+        failed: List[str] = []
+        done: List[str] = []
+        left: List[Command] = []
+        if not on_boot:
+            if files:
+                failed += [" ".join(argv) for argv in self.snapshot["reload"] if _tool(argv).returncode]
+            left = self._restore_network(done)
+        self.note(reason=reason, files=files, commands=done[:40], failed=failed, left=[" ".join(command) for command in left][:20])
+        self.go("rolling_back", "rolled_back")
+        self.finish()
+
+    def _restore_network(self, done: List[str]) -> List[Command]:
+        """Compute and apply until nothing is left: a command may only be possible after what another one did."""
+        for attempt in range(_ATTEMPTS):
+            passed = boottime() - self.snapshot["taken"]
+            commands = restore(self.snapshot["network"], observe(), self.snapshot["scope"], passed)
+            if not commands:
+                return []
+            done += [" ".join(command) for command in commands]
+            for argv, batch in in_batches(commands):
+                _tool([*argv, "-force", "-batch", "-"], stdin="".join(" ".join(words) + "\n" for words in batch))
+            time.sleep(0.1 * attempt)
+        return commands
+
+
+def in_batches(commands: Sequence[Command]) -> List[Tuple[Command, List[Command]]]:
+    """The commands in order, as batches of one tool and one family, which ip takes only on its own command line."""
+    batches: List[Tuple[Command, List[Command]]] = []
+    for words in commands:
+        length = 2 if words[1] in ("-4", "-6") else 1
+        if not batches or batches[-1][0] != words[:length]:
+            batches.append((words[:length], []))
+        batches[-1][1].append(words[length:])
+    return batches
+
+
+def pending(folder: str = FOLDER) -> List[Change]:
+    """The changes that are neither confirmed nor undone."""
+    found: List[Change] = []
+    with suppress(FileNotFoundError):
+        for name in sorted(os.listdir(folder)):
+            with suppress(OSError, ValueError):
+                change = Change(os.path.join(folder, name))
+                if change.state in ("armed", "asked", "rolling_back"):
+                    found.append(change)
+    return found
+
+
+# The unit that gives files back after a restart of the host
+
+
+def unit_text(command: Sequence[str]) -> str:
+    words = " ".join(f'"{word}"' if any(letter in word for letter in " ;()") else word for word in command)
+    return f"""# Written by virtops.linux.bridge for a change that waits to be confirmed; it removes itself.
+[Unit]
+Description=Undo a network change that was not confirmed before the restart
+DefaultDependencies=no
+After=local-fs.target systemd-remount-fs.service
+Before=network-pre.target systemd-networkd.service systemd-udevd.service NetworkManager.service networking.service sysinit.target
+Wants=network-pre.target
+RequiresMountsFor={FOLDER}
+
+[Service]
+Type=oneshot
+ExecStart={words}
+"""
+
+
+def install_boot(command: Sequence[str]) -> None:
+    os.makedirs(os.path.dirname(WANTED_BY), exist_ok=True)
+    with open(UNIT, "w", encoding="utf-8") as handle:
+        handle.write(unit_text(command))
+        handle.flush()
+        os.fsync(handle.fileno())
+    if not os.path.lexists(WANTED_BY):
+        os.symlink(UNIT, WANTED_BY)
+    sync(os.path.dirname(WANTED_BY))
+    sync(os.path.dirname(UNIT))
+
+
+def uninstall_boot() -> None:
+    if not pending():
+        for path in (WANTED_BY, UNIT):
+            with suppress(OSError):
+                os.unlink(path)

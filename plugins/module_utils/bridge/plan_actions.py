@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps of a plan, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Tuple
+
+from ..engine.plan import HIDDEN, Action
+from .fields import Value
+from .model import Rollback
+
+Lines = Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ArmRollback(Action):
+    """Snapshot the network and start the watchdog, before anything else. target: the bridge.
+
+    scope: the interfaces that are restored. files: what a back end is about to write or remove, files and folders. reload: the commands
+    that make the back end read its files again, for after they were restored.
+    """
+
+    timeout: int
+    rollback: Rollback = field(metadata=HIDDEN)
+    scope: Tuple[str, ...] = field(default=(), metadata=HIDDEN)
+    files: Optional[Tuple[str, ...]] = None
+    reload: Tuple[Tuple[str, ...], ...] = field(default=(), metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class ConfirmChange(Action):
+    """Check and confirm from the host itself, after everything else; or have it all restored. target: the bridge."""
+
+    rollback: Rollback = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class TakePort(Action):
+    """Make an interface a port and give what it had to the bridge, in one batch. target: the bridge.
+
+    addresses, routes: what the bridge then has of it. batch: lines for ip.
+    """
+
+    port: str
+    addresses: Tuple[str, ...] = ()
+    routes: Tuple[str, ...] = ()
+    batch: Lines = field(default=(), metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class GiveBack(Action):
+    """Release a port and give it what the bridge has, in one batch. target: the bridge."""
+
+    port: str
+    addresses: Tuple[str, ...] = ()
+    routes: Tuple[str, ...] = ()
+    batch: Lines = field(default=(), metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class SetGateway(Action):
+    """The default route by way of the bridge. batch: lines for ip."""
+
+    gateway: str
+    batch: Lines = field(default=(), metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class CreateBridge(Action):
+    """With its address and options at once: the kernel makes a bridge with all of them, or none at all."""
+
+    mac_address: Optional[str]
+    options: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class DeleteBridge(Action):
+    pass
+
+
+@dataclass(frozen=True)
+class SetBridgeOption(Action):
+    option: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class SetMacAddress(Action):
+    mac_address: str
+
+
+@dataclass(frozen=True)
+class SetMtu(Action):
+    mtu: int
+
+
+@dataclass(frozen=True)
+class AddPort(Action):
+    """target: the bridge."""
+
+    port: str
+
+
+@dataclass(frozen=True)
+class RemovePort(Action):
+    """target: the bridge."""
+
+    port: str
+
+
+@dataclass(frozen=True)
+class SetPortOption(Action):
+    """target: the port."""
+
+    option: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class AddAddress(Action):
+    address: str
+
+
+@dataclass(frozen=True)
+class RemoveAddress(Action):
+    address: str
+
+
+@dataclass(frozen=True)
+class BringUp(Action):
+    """target: the bridge or a port."""

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Changes to the bridge that a host is reached through: what works keeps the connection, what cuts the host off is undone.
+
+Hosts are network namespaces with a real ssh server, see support/netns.py. All trials run at once, each on a host of its own.
+VIRTOPS_REPEAT repeats them; the figures are printed at the end (pytest -s).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from support.netns import BEHIND, Fleet, NetnsHost
+
+REPEAT = int(os.environ.get("VIRTOPS_REPEAT", "1"))
+TIMEOUT = 15  # seconds that the changes of the trials wait
+BRIDGE = "virtops.linux.bridge"
+TAKE: Dict[str, Any] = {"name": "br0", "ports": [{"name": "default_route"}]}
+BRIDGED: Dict[str, Any] = {"name": "br0", "rollback_timeout": TIMEOUT}
+
+# name → (options of the task, what the host does when the batch comes, words of the reason)
+FROM_PORT = {
+    "wrong address": ({"addresses": ["203.0.113.{other}/24"]}, None, "connection"),
+    "wrong network": ({"addresses": ["10.99.0.9/24"]}, None, "connection"),
+    "wrong prefix": ({"addresses": ["203.0.113.{own}/32"]}, None, "connection"),
+    "no address": ({"addresses": []}, None, "connection"),
+    "addresses left behind": ({"move_addresses": False, "force": True}, None, "connection"),
+    "wrong gateway": ({"gateway4": "203.0.113.250", "confirm": "gateway"}, None, "203.0.113.250 did not answer"),
+    "wrong gateway, controller behind it": ({"gateway4": "203.0.113.250"}, None, "connection"),
+    "wrong gateway of IPv6": ({"gateway6": "2001:db8:113::250", "confirm": "gateway"}, None, "2001:db8:113::250 did not answer"),
+    "the router's MAC address": ({"mac_address": "02:00:00:00:00:01"}, None, "connection"),
+    "STP blocks": ({"stp": True, "forward_delay": 30}, None, "connection"),
+    "an MTU without IPv6": ({"mtu": 1200, "verify_hosts": ["2001:db8:113::1"]}, None, "2001:db8:113::1 did not answer"),
+    "a silent host": ({"verify_hosts": ["203.0.113.251"]}, None, "203.0.113.251 did not answer"),
+    "a closed port": ({"verify_hosts": ["203.0.113.1:9"]}, None, "203.0.113.1:9 did not answer"),
+    "module killed before the batch": ({}, "killed-before", "without a result"),
+    "module killed after the batch": ({}, "killed-after", "without a result"),
+    "module killed within the batch": ({}, "half-killed", ""),
+    "batch fails half-way": ({}, "half", "the kernel refused to take port"),
+    "module stuck half-way": ({}, "stuck", ""),
+    "back end fails half-way": ({}, "files", "the back end failed"),
+    "disk fills up": ({"addresses": ["203.0.113.{other}/24"]}, "full", "connection"),
+    "watchdog's worker killed": ({"addresses": ["203.0.113.{other}/24"]}, "worker", "connection"),
+}
+FROM_BRIDGE = {
+    "wrong port": ({"ports": [{"name": "eth1"}], "purge_ports": True}, None, "connection"),
+    "no port": ({"ports": []}, None, "connection"),
+    "addresses taken away": ({"addresses": []}, None, "connection"),
+    "locked port": ({"ports": [{"name": "eth0", "locked": True}]}, None, "connection"),
+    "STP on the bridge in use": ({"stp": True, "forward_delay": 30}, None, "connection"),
+    "bridge deleted": ({"state": "absent", "move_addresses": False, "force": True}, None, "connection"),
+}
+CONTROLLER_KILLED = ["controller killed, wrong address", "controller killed, right address"]
+FULL_DISK = "full disk"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with Fleet("vt-br") as made:
+        yield made
+
+
+def options(host: NetnsHost, trial: Dict[str, Any]) -> Dict[str, Any]:
+    return json.loads(json.dumps(trial).replace("{other}", str(host.number + 100)).replace("{own}", str(host.number)))
+
+
+def task() -> List[Dict[str, Any]]:
+    return [{BRIDGE: "{{ bridge }}"}]
+
+
+def variables(options: Dict[str, Any], behind: bool = False) -> Dict[str, Any]:
+    return {"bridge": options, **({"ansible_ssh_extra_args": f"-b {BEHIND}"} if behind else {})}
+
+
+@pytest.fixture
+def hosts(fleet: Fleet) -> Iterator[Fleet]:
+    """The fleet, whose hosts leave with the test."""
+    yield fleet
+    fleet.dismiss()
+
+
+def wait_for(host: NetnsHost, pattern: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not host.run("bash", "-c", f"ls {pattern} 2>/dev/null", check=False).strip():
+        assert time.monotonic() < deadline, pattern
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("turn", range(REPEAT))
+def test_whatever_cuts_a_host_off_is_undone(hosts: Fleet, turn: int) -> None:
+    trials = {**FROM_PORT, **FROM_BRIDGE}
+    hosts.add(*trials, *CONTROLLER_KILLED, FULL_DISK)
+    named = hosts.hosts
+    bridged = hosts.results(hosts.playbook(task(), {name: variables({**TAKE, "confirm": "none", "force": True}) for name in FROM_BRIDGE}))
+    assert all(bridged[name]["changed"] for name in FROM_BRIDGE), bridged
+    for name, (_options, evil, _reason) in trials.items():
+        if evil:
+            named[name].evil(evil)
+    named[FULL_DISK].fill_disk()
+    before = {name: host.state() for name, host in named.items()}
+    pinger = hosts.pinger([host.address for host in named.values()])
+
+    given = {name: {**TAKE, "rollback_timeout": TIMEOUT, **options(named[name], FROM_PORT[name][0])} for name in FROM_PORT}
+    given.update({name: {**BRIDGED, **FROM_BRIDGE[name][0]} for name in FROM_BRIDGE})
+    given[FULL_DISK] = {**TAKE, "rollback_timeout": TIMEOUT}
+    running = hosts.playbook(task(), {name: variables(item, "behind" in name) for name, item in given.items()})
+    killed = []
+    for name in CONTROLLER_KILLED:
+        wrong = {"addresses": [f"203.0.113.{named[name].number + 100}/24"]} if "wrong" in name else {}
+        killed.append(hosts.playbook(task(), {name: variables({**TAKE, "rollback_timeout": TIMEOUT, **wrong})}))
+    for name, process in zip(CONTROLLER_KILLED, killed):
+        wait_for(named[name], "/var/lib/virtops/rollback/*/armed")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    results = hosts.results(running)
+    for name in CONTROLLER_KILLED:
+        wait_for(named[name], "/var/lib/virtops/rollback/*/rolled_back", TIMEOUT + 20)
+    time.sleep(1)  # the last ping's answer
+    silence = pinger.stop()
+
+    for name, (_options, _evil, reason) in trials.items():
+        result = results[name]
+        assert result.get("failed") and result["code"] == "rolled_back" and result["rolled_back"] is True, (name, result)
+        assert reason in result["msg"] and result["reason"] in result["msg"], (name, result["msg"])
+    assert results[FULL_DISK]["code"] == "no_space", results[FULL_DISK]
+    for name, host in named.items():
+        assert host.state() == before[name], name
+        assert not host.run("find", "/etc", "-name", "*.rollback"), name
+        assert silence[host.address] <= TIMEOUT + 10, (name, silence[host.address])
+    figures = sorted((round(silence[host.address], 1), name) for name, host in named.items())
+    print(f"\n{len(named)} trials, longest silence of each in seconds, of at most {TIMEOUT + 10}:")
+    for seconds, name in figures:
+        print(f"  {seconds:5} {name}")
+
+
+def test_twelve_hosts_two_of_them_cut_off(hosts: Fleet) -> None:
+    names = [f"host{number}" for number in range(12)]
+    hosts.add(*names)
+    cut = {"host3": {"addresses": ["203.0.113.200/24"]}, "host8": {"gateway4": "203.0.113.250", "confirm": "gateway"}}
+    before = {name: hosts.hosts[name].state() for name in cut}
+    pinger = hosts.pinger([host.address for host in hosts.hosts.values()])
+    # Those that are to stay have all the time that a busy machine may need.
+    given = {name: {**TAKE, "rollback_timeout": TIMEOUT if name in cut else 120, **cut.get(name, {})} for name in names}
+    predicted = hosts.results(hosts.playbook(task(), {name: variables(item) for name, item in given.items()}, "--check", "--diff"))
+    results = hosts.results(hosts.playbook(task(), {name: variables(item) for name, item in given.items()}, "--diff"))
+    silence = pinger.stop()
+    for name in names:
+        result, host = results[name], hosts.hosts[name]
+        if name in cut:
+            assert result["failed"] and result["rolled_back"] and result["code"] == "rolled_back", result
+            assert host.state() == before[name]
+            continue
+        assert result["changed"] and result["confirmed"] and not result["rolled_back"], result
+        for key in ("changed", "actions", "diff", "pending"):
+            assert result[key] == predicted[name][key], (name, key)
+        assert silence[host.address] <= 5, (name, silence)
+        state = host.state()
+        assert state["links"]["eth0"]["addresses"] == [] and state["links"]["br0"]["addresses"] == [f"{host.address6}/64", f"{host.address}/24"]
+        assert not any('"dev": "eth0"' in route for route in state["routes"]), state["routes"]
+    assert "203.0.113.250 did not answer" in results["host8"]["msg"] and "connection" in results["host3"]["msg"]
+    output = results[""]["output"]
+    assert output.count("failed=1") == 2 and "the change was rolled back, because" in output
+    kept = max(silence[hosts.hosts[name].address] for name in names if name not in cut)
+    after = [result["confirmed_after"] for result in results.values() if "confirmed_after" in result]
+    print(
+        f"\n10 confirmed, 2 rolled back; longest silence of a confirmed one {kept:.1f} s; confirmed {min(after)} to {max(after)} s after the change"
+    )
+
+
+def test_there_and_back_again(hosts: Fleet) -> None:
+    """The management address moves into a bridge, stays through changes, and comes back with the bridge's end; each run twice."""
+    (host,) = hosts.add("host")
+    before = host.state()
+    pinger = hosts.pinger([host.address])
+    steps = [
+        {**TAKE, "stp": False, "forward_delay": 0},
+        {"name": "br0", "ports": [{"name": "02:00:00:00:01:0A", "cost": 9}], "ageing_time": 20, "gateway4": "203.0.113.1"},
+        {"name": "br0", "ports": [{"name": "eth0"}, {"name": "eth1"}], "addresses": ["{own}/24", "203.0.113.99/24", "2001:db8:113::10/64"]},
+        {
+            "name": "br0",
+            "addresses": ["{own}/24", "2001:db8:113::10/64"],
+            "confirm": "gateway",
+            "verify_hosts": ["203.0.113.1", "203.0.113.{number}:22"],
+        },
+        {"name": "br0", "state": "absent"},
+    ]
+    text = json.dumps(steps).replace("{own}", host.address).replace("{number}", str(host.number))
+    tasks = []
+    for step in json.loads(text):
+        common = {"ansible.builtin.assert": {"that": ["predicted.changed", "done.changed", "again is not changed", "done.confirmed"], "quiet": True}}
+        same = [f"predicted.{key} == done.{key}" for key in ("actions", "diff", "pending")]
+        common["ansible.builtin.assert"]["that"] += same
+        full = {**step, "rollback_timeout": 90}
+        tasks += [
+            {BRIDGE: full, "check_mode": True, "diff": True, "register": "predicted"},
+            {BRIDGE: full, "diff": True, "register": "done"},
+            {BRIDGE: full, "register": "again"},
+            common,
+        ]
+    results = hosts.results(hosts.playbook(tasks, {"host": {"ansible_pipelining": False, "ansible_become": True, "ansible_become_method": "su"}}))
+    assert not results["host"].get("failed"), results[""]["output"]
+    silence = pinger.stop()
+    after = host.state()
+    assert after["links"].pop("eth1") and before["links"].pop("eth1")
+    # A gateway that was asked for replaced the default route of metric 50.
+    assert after["links"] == before["links"] and after["files"] == before["files"] and after["rules"] == before["rules"]
+    assert silence[host.address] <= 5, silence
+    print(f"\nfive changes and back, longest silence {silence[host.address]:.1f} s")
+
+
+def test_by_hand_and_from_the_host_itself(hosts: Fleet) -> None:
+    """With a name of one's own the change waits for bridge_confirm; without a controller the module confirms what it could check."""
+    hosts.add("confirmed", "undone", "itself", "itself wrong", "twice")
+    undone = hosts.hosts["undone"].state()
+    wrong = hosts.hosts["itself wrong"].state()
+    confirm = "virtops.linux.bridge_confirm"
+    item = {"bridges": [{**TAKE, "confirm": "gateway", "rollback_timeout": 30}]}
+    plays = {
+        "confirmed": [
+            {BRIDGE: {**TAKE, "rollback_id": "one", "rollback_timeout": 60}},
+            {confirm: {"rollback_id": "one", "verify_hosts": ["203.0.113.1"]}},
+        ],
+        "undone": [
+            {BRIDGE: {**TAKE, "rollback_id": "one"}},
+            {confirm: {"rollback_id": "one", "state": "rolled_back"}},
+            {confirm: {"rollback_id": "one", "state": "rolled_back"}, "register": "again"},
+            {"ansible.builtin.assert": {"that": ["again is not changed"]}},
+            {confirm: {"rollback_id": "one"}, "register": "late", "failed_when": "late.code != 'rolled_back'"},
+        ],
+        "itself": [{"virtops.linux.virt_host": item}, {confirm: {"rollback_id": "nothing"}, "check_mode": True}],
+        "itself wrong": [
+            {
+                "virtops.linux.virt_host": {"bridges": [{**item["bridges"][0], "gateway4": "203.0.113.250"}]},
+                "register": "undone",
+                "failed_when": "undone.code != 'rolled_back'",
+            }
+        ],
+        "twice": [
+            {BRIDGE: {**TAKE, "rollback_id": "one"}},
+            {BRIDGE: {"name": "br0", "ageing_time": 20}, "register": "second", "failed_when": "second.code != 'change_pending'"},
+            {confirm: {"rollback_id": "one"}},
+        ],
+    }
+    running = {name: hosts.playbook(tasks, {name: {}}) for name, tasks in plays.items()}
+    for name, process in running.items():
+        results = hosts.results(process)
+        assert "failed=0" in results[""]["output"] and "unreachable=0" in results[""]["output"], (name, results[""]["output"])
+    assert hosts.hosts["undone"].state() == undone and hosts.hosts["itself wrong"].state() == wrong
+    for name in ("confirmed", "itself", "twice"):
+        assert hosts.hosts[name].state()["links"]["br0"]["addresses"], name
