@@ -13,8 +13,16 @@ description:
   - Everything is compared with the kernel's own values. What an option does not say is left as it is.
   - The bridge lasts until the reboot. This version writes no network configuration, and says so with RV(resource.persistent).
     Run the task at every boot, or describe the bridge in the host's network configuration as well.
-  - An interface that holds the default route is never made a port, because its address would stop answering and the host would be lost.
-    This version cannot move the address into the bridge.
+  - What a port has (addresses, routes, its MAC address) moves to the bridge in one step, and back to the port when the bridge is deleted.
+    So the interface that the host is reached through can be a port.
+  - A change that may cut the host off is watched over. The host snapshots its network (addresses, routes, rules, links, options of bridges
+    and ports, files of network configurations) and starts a watchdog, which outlives the module and the connection. Then the change is made.
+    The controller drops its connection, connects anew, has the host check O(confirm) and O(verify_hosts), and confirms. A change that is not
+    confirmed within O(rollback_timeout) is undone. The task then fails with RV(rolled_back=true) and says why.
+    Files come back after a restart of the host too, where systemd runs it.
+  - Where no controller takes part, in M(virtops.linux.virt_host), what may cut the host off is refused unless O(confirm=gateway) or
+    O(verify_hosts) tells what the host itself can check, or O(force=true).
+  - Over a connection that cannot be reset (C(local)) a new connection proves nothing, so use O(confirm=gateway) there.
 author:
   - virtops.linux contributors (@virtops)
 options:
@@ -25,8 +33,9 @@ options:
   state:
     description:
       - V(present) makes the bridge as described and brings it up, with all ports that O(ports) lists.
-      - V(absent) releases its ports and deletes it. Refused for a bridge that holds the default route or has running guests
-        plugged in, unless O(force=true).
+      - V(absent) releases its ports and deletes it. Its addresses and routes go to the port that has its MAC address.
+        Refused for a bridge with running guests plugged in, and for one that holds the default route and has no such port,
+        unless O(force=true).
     type: str
     choices: [present, absent]
     default: present
@@ -34,7 +43,8 @@ options:
     description:
       - The bridge's MAC address, for example V(52:54:00:12:34:56). Set, it no longer changes when ports come and go.
       - V(inherit) is the address of the first of O(ports).
-      - Without it, a bridge takes an address of its own or the lowest one of its ports.
+      - Without it, a bridge that takes addresses over from a port takes its MAC address too. Any other takes one of its own, or the lowest
+        one of its ports.
     type: str
   mtu:
     description: The bridge's MTU in bytes. Without it, the kernel keeps it at that of the smallest port.
@@ -57,7 +67,9 @@ options:
     elements: dict
     suboptions:
       name:
-        description: The interface, by its name or an alternative name.
+        description:
+          - The interface, by its name, an alternative name or its MAC address.
+          - V(default_route) is the one that the host is reached through, also when it is in this bridge already.
         type: str
         required: true
       priority:
@@ -87,6 +99,21 @@ options:
       mcast_flood:
         description: Send multicast frames to the port where nobody is known to have asked for them.
         type: bool
+      bcast_flood:
+        description: Send broadcast frames to the port.
+        type: bool
+      mcast_router:
+        description: Whether a multicast router is behind the port, V(0) never, V(1) as it is seen, V(2) always, V(3) for a while.
+        type: int
+      mcast_to_unicast:
+        description: Send multicast frames to each member by unicast.
+        type: bool
+      root_block:
+        description: Never let the port lead to the root of the spanning tree.
+        type: bool
+      locked:
+        description: Let in only frames from addresses that the forwarding table has for the port.
+        type: bool
       neigh_suppress:
         description: Answer ARP and neighbour discovery for the port from the bridge's own table.
         type: bool
@@ -94,6 +121,41 @@ options:
     description: Release the ports that O(ports) does not list, except tap devices of running guests.
     type: bool
     default: false
+  move_addresses:
+    description:
+      - V(true), as it is where nothing is said, moves the addresses of a port and all routes by way of it, in all tables, to the bridge,
+        and back when the bridge is deleted. With O(addresses), only those that it lists.
+      - V(false) leaves them on the port, where they stop answering.
+    type: bool
+  gateway4:
+    description: The router of the default route of IPv4 by way of the bridge. It must be in a network of the bridge.
+    type: str
+  gateway6:
+    description: The router of the default route of IPv6 by way of the bridge.
+    type: str
+  confirm:
+    description:
+      - What must hold before a change is kept. V(connection), the controller's choice where nothing is said, is a new connection to the host.
+      - V(gateway) is that, and that the default gateways answer the host.
+      - V(none) makes the change without a way back. What may cut the connection then needs O(force=true).
+    type: str
+    choices: [connection, gateway, none]
+  verify_hosts:
+    description:
+      - Addresses that must answer the host before the change is kept, by ping, or with a TCP port that must take a connection.
+      - For example V(203.0.113.1), V(203.0.113.5:443), V(2001:db8::1), V([2001:db8::1]:443).
+    type: list
+    elements: str
+  rollback_timeout:
+    description:
+      - Seconds within which the change must be confirmed, V(5) to V(3600), 60 where nothing is said.
+      - A spanning tree needs twice O(forward_delay) before it forwards.
+    type: int
+  rollback_id:
+    description:
+      - Makes the change wait under this name for M(virtops.linux.bridge_confirm), which must come within O(rollback_timeout).
+      - Without it the task confirms its own change.
+    type: str
   stp:
     description: The spanning tree protocol. V(false), with O(forward_delay=0), is usual for virtualization hosts.
     type: bool
@@ -124,6 +186,30 @@ options:
     description: The kind of VLAN tags that the bridge filters by.
     type: str
     choices: ['802.1Q', '802.1ad']
+  vlan_stats_enabled:
+    description: Count frames for each VLAN.
+    type: bool
+  mcast_router:
+    description: Whether the bridge is a multicast router, V(0) never, V(1) as it is seen, V(2) always.
+    type: int
+  mcast_igmp_version:
+    description: The version of IGMP that the querier speaks, V(2) or V(3).
+    type: int
+  mcast_mld_version:
+    description: The version of MLD that the querier speaks, V(1) or V(2).
+    type: int
+  group_address:
+    description: The address that the spanning tree's packets go to, C(01:80:c2:00:00:0X) with X V(0) or V(4) to V(f).
+    type: str
+  nf_call_iptables:
+    description: Have IPv4 packets that cross the bridge pass through iptables, for this bridge.
+    type: bool
+  nf_call_ip6tables:
+    description: Have IPv6 packets that cross the bridge pass through ip6tables, for this bridge.
+    type: bool
+  nf_call_arptables:
+    description: Have ARP packets that cross the bridge pass through arptables, for this bridge.
+    type: bool
   mcast_snooping:
     description: Forward multicast only to ports that asked for it.
     type: bool
@@ -139,7 +225,7 @@ options:
     description:
       - Do what may cut the connection or disturb guests, and is refused otherwise. These are to delete a bridge that holds the default route
         or has running guests plugged in, to take ports or addresses away from one that
-        holds the default route, and to add an address of a network that another interface of the host is in.
+        holds the default route where nobody watches over it, and to add an address of a network that another interface of the host is in.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -153,6 +239,16 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Put the host's own network card and its address onto a bridge, or leave everything as it was
+  virtops.linux.bridge:
+    name: br0
+    stp: false
+    forward_delay: 0
+    ports:
+      - name: default_route
+    confirm: gateway
+    rollback_timeout: 90
+
 - name: Build a bridge for guests over the second network card
   virtops.linux.bridge:
     name: br0
@@ -196,6 +292,26 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+confirmed:
+  description: Whether the change was confirmed over a new connection. Not returned for a change that was not watched over.
+  returned: when the change may have cut the host off
+  type: bool
+  sample: true
+rolled_back:
+  description: Whether the change was undone.
+  returned: when the change may have cut the host off
+  type: bool
+  sample: false
+reason:
+  description: Why the change was undone.
+  returned: when the change was undone
+  type: str
+  sample: 203.0.113.1 did not answer the host
+confirmed_after:
+  description: Seconds from the end of the change to its confirmation.
+  returned: when the change was confirmed
+  type: float
+  sample: 1.4
 resource:
   description:
     - The bridge after the run, in the words of the options.
@@ -252,7 +368,11 @@ resource:
     vlan_protocol: 802.1Q
     mcast_snooping: true
     mcast_querier: false
+    mcast_router: 1
+    mcast_igmp_version: 2
+    mcast_mld_version: 1
     group_fwd_mask: "0x0"
+    group_address: "01:80:c2:00:00:00"
     ports: [{name: eth1, priority: 32, cost: 4, guard: false, hairpin: false, fastleave: false, learning: true, flood: true,
              isolated: false, mcast_flood: true, neigh_suppress: false}]
     addresses: []

@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.fields import BRIDGE_FIELDS, PORT_FIELDS
-from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from support.modules import apply, check, cycle, option_cycle, refused, run_module, served_by, settled
 
+NAMESPACE = "vt-bridge"
 BRIDGE = "vt-br0"
 BASE = {"name": BRIDGE}
 PORTS = ("vt-p0", "vt-p1")
@@ -21,8 +21,13 @@ OWN = {BRIDGE, "vt-br1", "vt-br2", "vt-virbr9", "vt-tap0", *PORTS, "vt-q0", "vt-
 
 
 def ip(*words: str, check: bool = True) -> str:
+    return inside("ip", *words, check=check)
+
+
+def inside(*words: str, check: bool = True) -> str:
+    """Run a command in the namespace, where /sys is its own as well."""
     env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-    return subprocess.run(["ip", *words], check=check, capture_output=True, text=True, env=env).stdout
+    return subprocess.run(["ip", "netns", "exec", NAMESPACE, *words], check=check, capture_output=True, text=True, env=env).stdout
 
 
 def link(name: str) -> Dict[str, Any]:
@@ -30,33 +35,45 @@ def link(name: str) -> Dict[str, Any]:
 
 
 def kernel(file: str, name: str = BRIDGE) -> str:
-    return Path(f"/sys/class/net/{name}/{file}").read_text().strip()
+    return inside("cat", f"/sys/class/net/{name}/{file}").strip()
 
 
 def ports(name: str = BRIDGE) -> List[str]:
-    return sorted(os.listdir(f"/sys/class/net/{name}/brif"))
+    return inside("ls", f"/sys/class/net/{name}/brif").split()
 
 
 def exists(name: str) -> bool:
-    return Path(f"/sys/class/net/{name}").exists()
+    return name in inside("ls", "/sys/class/net").split()
 
 
 def addresses(name: str = BRIDGE) -> List[str]:
     return sorted(f"{item['local']}/{item['prefixlen']}" for item in link(name)["addr_info"] if item["scope"] == "global")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def namespace() -> Iterator[None]:
+    """A network of the tests' own: what else the machine has (networks of other tests and of its user) is not in their way."""
+    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    subprocess.run(["ip", "netns", "delete", NAMESPACE], check=False, capture_output=True, env=env)
+    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True, env=env)
+    try:
+        with served_by("ip", "netns", "exec", NAMESPACE):
+            yield
+    finally:
+        subprocess.run(["ip", "netns", "delete", NAMESPACE], check=True, env=env)
+
+
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """No interface of the tests before, and none after."""
+    """No interface of a test before, nor after."""
 
     def sweep() -> None:
-        for name in OWN & set(os.listdir("/sys/class/net")):
+        for name in OWN & set(inside("ls", "/sys/class/net").split()):
             ip("link", "delete", "dev", name, check=False)  # the other end of a veth pair is gone with the first
 
     sweep()
     yield
     sweep()
-    assert not OWN & set(os.listdir("/sys/class/net"))
 
 
 @pytest.fixture
@@ -92,7 +109,7 @@ def test_everything_at_once(veths):
     assert ports() == ["vt-p0", "vt-p1"] and addresses() == ["198.51.100.1/24", "2001:db8:5::1/64"]
     assert kernel("brport/path_cost", "vt-p0") == "7" and kernel("mtu") == "1400"
     assert all("UP" in link(name)["flags"] for name in PORTS)
-    again = {key: value for key, value in result["resource"].items() if key not in ("up", "mac_fixed", "persistent", "backend")}
+    again = {key: value for key, value in result["resource"].items() if key not in ("up", "mac_fixed", "routes", "persistent", "backend")}
     settled("bridge", again)
 
 
@@ -106,9 +123,21 @@ OPTIONS = {
     "priority": (4096, 5, "bridge/priority", "4096", "5"),
     "mcast_snooping": (False, True, "bridge/multicast_snooping", "0", "1"),
     "mcast_querier": (True, False, "bridge/multicast_querier", "1", "0"),
+    "mcast_router": (2, 1, "bridge/multicast_router", "2", "1"),
+    "mcast_igmp_version": (3, 2, "bridge/multicast_igmp_version", "3", "2"),
+    "mcast_mld_version": (2, 1, "bridge/multicast_mld_version", "2", "1"),
     "group_fwd_mask": ("0x4000", 8, "bridge/group_fwd_mask", "0x4000", "0x8"),
+    "group_address": ("01:80:c2:00:00:0E", "01-80-C2-00-00-00", "bridge/group_addr", "01:80:c2:00:00:0e", "01:80:c2:00:00:00"),
+    "nf_call_iptables": (True, False, "bridge/nf_call_iptables", "1", "0"),
+    "nf_call_ip6tables": (True, False, "bridge/nf_call_ip6tables", "1", "0"),
+    "nf_call_arptables": (True, False, "bridge/nf_call_arptables", "1", "0"),
 }
-VLAN_OPTIONS = {"vlan_filtering": (True, False), "vlan_default_pvid": (5, 0), "vlan_protocol": ("802.1ad", "802.1Q")}
+VLAN_OPTIONS = {
+    "vlan_filtering": (True, False),
+    "vlan_default_pvid": (5, 0),
+    "vlan_protocol": ("802.1ad", "802.1Q"),
+    "vlan_stats_enabled": (True, False),
+}
 
 
 def test_every_option_of_the_table_is_tried():
@@ -131,7 +160,7 @@ def test_vlan_option(option):
     """Where the kernel has VLAN filtering it is driven, and elsewhere refused with nothing left behind."""
     value, other = VLAN_OPTIONS[option]
     apply("bridge", BASE)
-    if Path(f"/sys/class/net/{BRIDGE}/bridge/vlan_filtering").exists():
+    if "vlan_filtering" in inside("ls", f"/sys/class/net/{BRIDGE}/bridge"):
         option_cycle("bridge", BASE, option, value, other)
         return
     assert "built without VLAN filtering" in refused("bridge", {**BASE, option: value}, "unsupported_by_kernel", check_mode=True)
@@ -152,6 +181,11 @@ PORT_OPTIONS = {
     "flood": (False, True, "unicast_flood", "0", "1"),
     "isolated": (True, False, "isolated", "1", "0"),
     "mcast_flood": (False, True, "multicast_flood", "0", "1"),
+    "bcast_flood": (False, True, "broadcast_flood", "0", "1"),
+    "mcast_router": (2, 1, "multicast_router", "2", "1"),
+    "mcast_to_unicast": (True, False, "multicast_to_unicast", "1", "0"),
+    "root_block": (True, False, "root_block", "1", "0"),
+    "locked": (True, False, None, True, False),
     "neigh_suppress": (True, False, "neigh_suppress", "1", "0"),
 }
 
@@ -163,8 +197,9 @@ def test_every_port_option(veths):
         options = {option: row[index] for option, row in PORT_OPTIONS.items()}
         result = cycle("bridge", {**BASE, "ports": [{"name": "vt-p0", **options}]})
         assert {action["option"] for action in result["actions"] if action["action"] == "set_port_option"} == set(PORT_OPTIONS)
-        for _value, _other, file, *shown in PORT_OPTIONS.values():
-            assert kernel(f"brport/{file}", "vt-p0") == shown[index]
+        for option, (_value, _other, file, *shown) in PORT_OPTIONS.items():
+            found = kernel(f"brport/{file}", "vt-p0") if file else link("vt-p0")["linkinfo"]["info_slave_data"][option]
+            assert found == shown[index], option
     settled("bridge", {**BASE, "ports": [{"name": "vt-p0"}]})
 
 
@@ -290,20 +325,79 @@ def test_a_port_that_an_earlier_task_makes():
 
 def test_a_port_with_addresses_is_warned_of(veths):
     ip("address", "add", "203.0.113.7/24", "dev", "vt-p0")
-    assert "203.0.113.7/24 stop answering" in json.dumps(check("bridge", {**BASE, "ports": [{"name": "vt-p0"}]})["warnings"])
+    left = {**BASE, "ports": [{"name": "vt-p0"}], "move_addresses": False}
+    assert "203.0.113.7/24 stop answering" in json.dumps(check("bridge", left)["warnings"])
+    ip("address", "add", "203.0.113.8/24", "dev", "vt-p0", "valid_lft", "600", "preferred_lft", "600")
+    assert "203.0.113.8/24 has a lifetime" in json.dumps(check("bridge", {**BASE, "ports": [{"name": "vt-p0"}]})["warnings"])
 
 
-def test_the_interface_of_the_default_route_is_never_taken(veths):
-    real = json.loads(ip("-j", "route", "show", "default"))[0]["dev"]
-    refused("bridge", {**BASE, "ports": [{"name": real}]}, "would_cut_connection", check_mode=True)  # never for real: it is this machine's
+def test_addresses_and_routes_move_with_the_port_and_come_back(veths):
+    ip("link", "set", "dev", "vt-q0", "up")
+    ip("link", "set", "dev", "vt-p0", "mtu", "1400", "up")
+    for address in ("203.0.113.7/24", "203.0.113.8/24", "10.9.8.7/30", "2001:db8:5::7/64"):
+        ip("address", "add", address, "dev", "vt-p0", *(("nodad",) if ":" in address else ()))
+    ip("address", "add", "203.0.113.9/24", "dev", "vt-p0", "valid_lft", "600", "preferred_lft", "500")
+    for route in ("198.51.100.0/24 via 203.0.113.1 metric 7 proto static", "default via 203.0.113.1 table 100", "2001:db8:6::/64 via 2001:db8:5::1"):
+        ip("route", "add", *route.split(), "dev", "vt-p0")
+    ip("route", "add", "192.88.99.0/24", "via", "203.0.113.1", "src", "203.0.113.8", "dev", "vt-p0", "mtu", "1300")
+
+    def routes(name: str) -> List[str]:
+        found = [*ip("route", "show", "table", "all", "dev", name).splitlines(), *ip("-6", "route", "show", "table", "all", "dev", name).splitlines()]
+        return sorted(route for route in found if not route.startswith(("fe80", "local", "broadcast", "multicast", "anycast", "ff00")))
+
+    before, mac = (addresses("vt-p0"), routes("vt-p0")), kernel("address", "vt-p0")
+    params = {**BASE, "ports": [{"name": "vt-p0"}]}
+    cycle("bridge", params)
+    assert (addresses(), routes(BRIDGE)) == before and (addresses("vt-p0"), routes("vt-p0")) == ([], [])
+    assert kernel("address") == mac and kernel("mtu") == "1400" and kernel("addr_assign_type") == "3"
+    lifetimes = {item["local"]: item["valid_life_time"] for item in link(BRIDGE)["addr_info"]}
+    assert 0 < lifetimes["203.0.113.9"] <= 600 < lifetimes["203.0.113.7"]
+    ip("address", "add", "203.0.113.7/24", "dev", "vt-p0")  # somebody's hand, or a change that was ended half-way
+    cycle("bridge", params)
+    assert addresses("vt-p0") == []
+    cycle("bridge", {**BASE, "state": "absent"})
+    assert (addresses("vt-p0"), routes("vt-p0")) == before and not exists(BRIDGE)
+
+
+def test_a_port_by_its_mac_address_and_the_one_of_the_default_route(veths):
+    mac = kernel("address", "vt-p0")
+    cycle("bridge", {**BASE, "ports": [{"name": mac.upper().replace(":", "-")}]})
+    settled("bridge", {**BASE, "ports": [{"name": "vt-p0"}]})
+    apply("bridge", {**BASE, "state": "absent"})
+    default = {**BASE, "ports": [{"name": "default_route"}], "force": True}
+    assert "no default route" in json.dumps(check("bridge", default)["warnings"])
+    refused("bridge", default, "no_default_route")
+    ip("address", "add", "203.0.113.7/24", "dev", "vt-p1")
+    ip("link", "set", "dev", "vt-p1", "up")
+    ip("route", "add", "default", "via", "203.0.113.1", "dev", "vt-p1")
+    cycle("bridge", default)
+    assert ports() == ["vt-p1"] and kernel("address") == kernel("address", "vt-p1")
+    settled("bridge", default)
+    ip("link", "set", "dev", "vt-p1", "nomaster")
+    refused("bridge", default, "no_default_route")
+
+
+def test_gateways(veths):
+    base = {**BASE, "addresses": ["203.0.113.7/24", "2001:db8:5::7/64"]}
+    apply("bridge", base)
+    option_cycle("bridge", base, "gateway4", "203.0.113.1", "203.0.113.2")
+    option_cycle("bridge", base, "gateway6", "2001:db8:5::1", "fe80::1")
+    assert "default via 203.0.113.1 dev vt-br0" in ip("route") and "default via 2001:db8:5::1 dev vt-br0" in ip("-6", "route")
+    assert "198.51.100.1 is in no network" in refused("bridge", {**base, "gateway4": "198.51.100.1"}, "gateway_unreachable")
+
+
+def test_the_interface_of_the_default_route_needs_somebody_who_watches(veths):
     ip("address", "add", "203.0.113.7/24", "dev", "vt-p0")
     ip("link", "set", "dev", "vt-p0", "up")
     ip("route", "add", "default", "via", "203.0.113.1", "dev", "vt-p0", "metric", "4000000")
     sentence = refused("bridge", {**BASE, "ports": [{"name": "vt-p0"}]}, "would_cut_connection")
-    assert "not supported yet" in sentence and not exists(BRIDGE)
+    assert "nobody watches" in sentence and not exists(BRIDGE)
+    refused("bridge", {**BASE, "ports": [{"name": "vt-p0"}], "confirm": "none"}, "would_cut_connection")
+    refused("bridge", {**BASE, "ports": [{"name": "vt-p0"}], "confirm": "connection"}, "no_controller")
+    refused("bridge", {**BASE, "ports": [{"name": "vt-p0"}], "rollback_id": "vt", "move_addresses": False}, "would_cut_connection", check_mode=True)
 
 
-def test_the_interface_of_the_ssh_session_is_never_taken(veths):
+def test_the_interface_of_the_ssh_session_needs_somebody_who_watches(veths):
     ip("address", "add", "203.0.113.7/24", "dev", "vt-p0")
     session = {"SSH_CONNECTION": "203.0.113.9 50000 203.0.113.7 22"}
     result = run_module("bridge", {**BASE, "ports": [{"name": "vt-p0"}]}, env=session)
@@ -386,6 +480,16 @@ def test_a_name_that_is_taken(veths):
         ({"group_fwd_mask": 65536}, "out_of_range"),
         ({"ports": [{"name": "vt-p0", "priority": 64}]}, "out_of_range"),
         ({"ports": [{"name": "vt-p0", "cost": 0}]}, "out_of_range"),
+        ({"ports": [{"name": "vt-p0", "mcast_router": 4}]}, "out_of_range"),
+        ({"mcast_igmp_version": 1}, "out_of_range"),
+        ({"group_address": "01:80:c2:00:01:00"}, "invalid_mac_address"),
+        ({"group_address": "01:80:c2:00:00:02"}, "out_of_range"),
+        ({"gateway4": "2001:db8::1"}, "invalid_address"),
+        ({"gateway6": "router"}, "invalid_address"),
+        ({"rollback_timeout": 4}, "out_of_range"),
+        ({"rollback_id": "../x"}, "invalid_name"),
+        ({"verify_hosts": ["example.org"]}, "invalid_address"),
+        ({"verify_hosts": ["203.0.113.1:0"]}, "invalid_address"),
     ],
 )
 def test_bad_input(given, code):

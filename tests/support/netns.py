@@ -9,6 +9,7 @@ nothing that else uses its addresses disturbs.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import signal
@@ -182,6 +183,7 @@ class Fleet:
     def __init__(self, prefix: str) -> None:
         self.prefix, self.name = prefix, f"{prefix}c"
         self.hosts: Dict[str, NetnsHost] = {}
+        self._numbers = itertools.cycle(range(10, 99))
         self._temporary = tempfile.TemporaryDirectory(prefix="vt-br.")
         self.folder = Path(self._temporary.name)
         self.environment: Dict[str, str] = {}
@@ -231,8 +233,8 @@ class Fleet:
         self.hosts = {}
 
     def add(self, *names: str) -> List[NetnsHost]:
-        first = len(self.hosts) + 10
-        made = [NetnsHost(self, f"{self.prefix}{number}", number) for number, _name in enumerate(names, start=first)]
+        # A number is not used again soon: the kernel takes the links of a namespace away in its own time.
+        made = [NetnsHost(self, f"{self.prefix}{number}", number) for number, _name in zip(self._numbers, names)]
         for name, host in zip(names, made):
             self.hosts[name] = host
             host.start()

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 
 INTERVAL = 0.1
 MARK = struct.pack("!H", os.getpid() & 0xFFFF)
@@ -37,10 +38,8 @@ def main() -> None:
         body = MARK + struct.pack("!H", number)
         packet = struct.pack("!BBH", 8, 0, checksum(struct.pack("!BBH", 8, 0, 0) + body)) + body
         for address in addresses:
-            try:
+            with suppress(OSError):
                 raw.sendto(packet, (address, 0))
-            except OSError:
-                pass
         deadline = time.monotonic() + INTERVAL
         while (left := deadline - time.monotonic()) > 0:
             readable, _writable, _failed = select.select([raw, sys.stdin], [], [], left)

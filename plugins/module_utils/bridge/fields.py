@@ -7,6 +7,7 @@ Source: linux/if_link.h (IFLA_BR_*, IFLA_BRPORT_*) and ip-link(8), whose words t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Dict, Optional, Tuple, Union
@@ -25,8 +26,8 @@ _STEP = 2
 class Field:
     """An option of a bridge or a port.
 
-    word: what ip calls it, on its command line and in its JSON.
-    form: flag, number, seconds, mask or word.
+    word: what ip calls it on its command line. shown: in its JSON, where that differs.
+    form: flag, number, seconds, mask, word or group.
     lowest, highest: the range that the kernel takes, in the option's own unit.
     """
 
@@ -36,6 +37,11 @@ class Field:
     lowest: int = 0
     highest: int = 0
     choices: Tuple[str, ...] = ()
+    shown: str = ""
+
+    @property
+    def shown_as(self) -> str:
+        return self.shown or self.key
 
     @property
     def key(self) -> str:
@@ -56,6 +62,8 @@ class Field:
         if self.form == "number":
             self._within(raw, str(raw), what)
             return int(raw)
+        if self.form == "group":
+            return self._group(raw, what)
         return bool(raw) if self.form == "flag" else str(raw)
 
     def read(self, raw: Any) -> Value:
@@ -89,6 +97,14 @@ class Field:
             raise Failure(f"{what}: {raw} seconds cannot be kept exactly by every kernel; use steps of 0.02 seconds", "invalid_seconds")
         return _in_seconds(int(hundredths))
 
+    def _group(self, raw: Any, what: str) -> str:
+        folded = str(raw).strip().lower().replace("-", ":")
+        if not _GROUP.fullmatch(folded):
+            raise Failure(f"{what}: {raw!r} is not a link-local group address; write it as 01:80:c2:00:00:0X", "invalid_mac_address")
+        if folded[-1] in _GROUP_TAKEN:
+            raise Failure(f"{what}: {raw} belongs to another protocol, which the kernel refuses; end it in 0 or in 4 to f", "out_of_range")
+        return folded
+
     def _mask(self, raw: Any, what: str) -> str:
         try:
             mask = int(str(raw), 0)
@@ -100,6 +116,11 @@ class Field:
                 f"{what}: {raw} forwards STP, pause or LACP frames (bits 0 to 2), which the kernel never does; leave those bits out", "out_of_range"
             )
         return f"{mask:#x}"
+
+
+_GROUP = re.compile(r"01:80:c2:00:00:0[0-9a-f]")
+# Source: is_link_local_ether_addr() and group_addr_store() in net/bridge/br_sysfs_br.c: pause frames, LACP, and 802.1X.
+_GROUP_TAKEN = "123"
 
 
 def _in_seconds(hundredths: int) -> Union[int, float]:
@@ -117,9 +138,17 @@ BRIDGE_FIELDS: Tuple[Field, ...] = (
     Field("vlan_filtering", "flag"),
     Field("vlan_default_pvid", "number", highest=4094),
     Field("vlan_protocol", "word", choices=("802.1Q", "802.1ad")),
+    Field("vlan_stats_enabled", "flag"),
     Field("mcast_snooping", "flag"),
     Field("mcast_querier", "flag"),
+    Field("mcast_router", "number", highest=2),
+    Field("mcast_igmp_version", "number", lowest=2, highest=3),
+    Field("mcast_mld_version", "number", lowest=1, highest=2),
     Field("group_fwd_mask", "mask", highest=0xFFFF),
+    Field("group_address", "group", shown="group_addr"),
+    Field("nf_call_iptables", "flag"),
+    Field("nf_call_ip6tables", "flag"),
+    Field("nf_call_arptables", "flag"),
 )
 
 PORT_FIELDS: Tuple[Field, ...] = (
@@ -132,7 +161,12 @@ PORT_FIELDS: Tuple[Field, ...] = (
     Field("flood", "flag"),
     Field("isolated", "flag"),
     Field("mcast_flood", "flag"),
+    Field("bcast_flood", "flag"),
+    Field("mcast_router", "number", highest=3, shown="multicast_router"),
+    Field("mcast_to_unicast", "flag"),
     Field("neigh_suppress", "flag"),
+    Field("root_block", "flag"),
+    Field("locked", "flag"),
 )
 
 _BRIDGE = {field.name: field for field in BRIDGE_FIELDS}

@@ -48,8 +48,9 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
     shown.update((name, observed.options.get(name)) for name in desired.options)
     if desired.ports is not None:
         wanted = {observed.links[port.name].name: port.options for port in desired.ports}
+        stranded = {link.name: {"addresses": [item.cidr for item in link.held]} for link in to_take(observed, desired)}
         shown["ports"] = [
-            {"name": port.name, "up": port.up, **{key: port.options.get(key) for key in wanted[port.name]}}
+            {"name": port.name, "up": port.up, **{key: port.options.get(key) for key in wanted[port.name]}, **stranded.get(port.name, {})}
             if port.name in wanted
             else {"name": port.name}
             for port in sorted(observed.ports, key=lambda port: port.name)
@@ -132,7 +133,7 @@ def _at_creation(options: Mapping[str, Value]) -> Mapping[str, Value]:
 
     So that they are refused too, vlan_filtering goes with them; and off alone, which every new bridge is, stays out.
     """
-    if {"vlan_default_pvid", "vlan_protocol"} & set(options):
+    if {"vlan_default_pvid", "vlan_protocol", "vlan_stats_enabled"} & set(options):
         return {"vlan_filtering": False, **options}
     return {name: value for name, value in options.items() if (name, value) != ("vlan_filtering", False)}
 

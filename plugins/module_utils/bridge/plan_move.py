@@ -40,7 +40,7 @@ def take(observed: Observed, asked_for: str, desired: Desired, actions: List[Act
     routes = _with_gateways(_possible(moved, [*gained, *there]), bridge, desired)
     lines = [] if link.master == bridge else [f"link set dev {link.name} master {bridge}"]
     lines += [f"address replace {' '.join(words.get(cidr) or (cidr,))} dev {bridge}" for cidr in gained]
-    lines += _moved(routes, [f"address delete {cidr} dev {link.name}" for cidr in words], words)
+    lines += _moved(routes, [f"address delete {cidr} dev {link.name}" for cidr in reversed(list(words))], words)
     actions.append(TakePort(bridge, link.name, tuple(gained), _shown(routes), tuple(lines)))
     leased = {item.cidr for item in link.held if item.dynamic}
     added = tuple(Address(cidr, automatic=is_link_local(cidr)) for cidr in gained if cidr not in there and cidr not in leased)
@@ -57,7 +57,8 @@ def _moved(routes: Sequence[Words], deletions: Sequence[str], words: Mapping[str
     """Lines that lead routes the new way, take the old addresses away, and lead the routes the new way once more.
 
     With an address the kernel takes away the routes that name it as their source, by whatever interface. Its own routes come with the
-    addresses; only those of addresses that were set without (noprefixroute) need to be made.
+    addresses; only those of addresses that were set without (noprefixroute) need to be made. The deletions go backwards, because with a
+    primary address its secondary ones go too.
     """
     bare = any("noprefixroute" in item for item in words.values())
     lines = [f"route replace {' '.join(route)}" for route in in_order(routes) if bare or not ("kernel" in route and is_of_kernel(route))]
@@ -88,14 +89,18 @@ def _with_gateways(routes: Sequence[Words], bridge: str, desired: Desired) -> Li
     """The routes with the default ones that the user asked for."""
     found = list(routes)
     for family, gateway in desired.gateways:
-        found = [words for words in found if not _is_default(words, family)]
-        found.append(_default(family, gateway, bridge))
+        present = [words for words in found if _is_default(words, family)]
+        found = [words for words in found if words not in present]
+        found.append(_default(family, gateway, bridge, present))
     return found
 
 
-def _default(family: str, gateway: str, bridge: str) -> Words:
-    metric = ("metric", "1024") if family == "6" else ()  # what the kernel gives to one that names none
-    return (_DEFAULT[family], "via", gateway, "dev", bridge, *metric)
+def _default(family: str, gateway: str, bridge: str, present: Sequence[Words]) -> Words:
+    """The default route by way of the gateway, with the metric of the one whose place it takes."""
+    metric = next((words[words.index("metric") + 1] for words in present if "metric" in words), None)
+    if metric is None and family == "6":
+        metric = "1024"  # what the kernel gives to one that names none
+    return (_DEFAULT[family], "via", gateway, "dev", bridge, *(("metric", metric) if metric else ()))
 
 
 def _shown(routes: Iterable[Words]) -> Tuple[str, ...]:
@@ -116,7 +121,7 @@ def default_gateways(observed: Observed, family: str) -> List[str]:
 def gateways(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
     for family, gateway in desired.gateways:
         present = [words for words in observed.routes if _is_default(words, family)]
-        wanted = _default(family, gateway, observed.name)
+        wanted = _default(family, gateway, observed.name, present)
         if [gateways_of((*words, "")) for words in present] == [[gateway]]:
             continue
         networks = [ipaddress.ip_interface(item.cidr).network for item in (*observed.addresses, *observed.leased)]
@@ -152,6 +157,6 @@ def give_back(observed: Observed, desired: Desired, actions: List[Action]) -> Op
     routes = [on_device(words, observed.name, port.name) for words in observed.routes]
     lines = [f"link set dev {port.name} nomaster", f"link set dev {port.name} up"]
     lines += [f"address replace {' '.join(item.words or (item.cidr,))} dev {port.name}" for item in held]
-    lines += _moved(routes, [f"address delete {item.cidr} dev {observed.name}" for item in held], {})
+    lines += _moved(routes, [f"address delete {item.cidr} dev {observed.name}" for item in reversed(held)], {})
     actions.append(GiveBack(observed.name, port.name, tuple(item.cidr for item in held), _shown(routes), tuple(lines)))
     return port.name

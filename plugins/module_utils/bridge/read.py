@@ -106,7 +106,7 @@ def default_route_devices(routes: List[Dict[str, Any]]) -> FrozenSet[str]:
     """The interfaces of default routes, those of several next hops included."""
     found: Set[str] = set()
     for route in routes:
-        if route.get("dst") == "default":
+        if route.get("dst") == "default" and route.get("table", "main") == "main":
             found.update(devices(route))
     return frozenset(found - {"lo"})
 
@@ -150,7 +150,7 @@ def _port(item: Dict[str, Any]) -> Port:
 
 
 def _values(fields: Tuple[Field, ...], data: Mapping[str, Any]) -> Dict[str, Value]:
-    return {field.name: field.read(data[field.key]) for field in fields if field.key in data}
+    return {field.name: field.read(data[field.shown_as]) for field in fields if field.shown_as in data}
 
 
 def _addresses(item: Dict[str, Any]) -> Tuple[Address, ...]:

@@ -11,7 +11,7 @@ from .model import Desired, Link, Observed, clash
 from .plan_move import takes, uplink
 
 _STP_DELAYS = (2, 30)  # seconds; source: BR_MIN_FORWARD_DELAY and BR_MAX_FORWARD_DELAY in net/bridge/br_private.h
-_VLAN_OPTIONS = ("vlan_filtering", "vlan_default_pvid", "vlan_protocol")
+_VLAN_OPTIONS = ("vlan_filtering", "vlan_default_pvid", "vlan_protocol", "vlan_stats_enabled")
 
 
 def refuse_absent(observed: Observed, desired: Desired) -> None:
