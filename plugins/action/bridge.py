@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
             return result
         if lost or result.get("failed"):
             why = lost or f"the change failed: {result.get('msg', '')}"
-            return self._undone(args, result, why, started + timeout, task_vars, ask=True)
+            return self._undone(args, result, why, started + timeout, task_vars)
         return self._confirmed(args, result, started + timeout, timeout, task_vars)
 
     def _confirmed(self, args: Result, result: Result, deadline: float, timeout: float, task_vars: Any) -> Result:
@@ -86,13 +86,13 @@ class ActionModule(ActionBase):
                 return {**result, "confirmed": True, "rolled_back": False, "confirmed_after": round(time.monotonic() - began, 1)}
             why = answer.get("msg", "the host refused to confirm")
             if answer.get("code") in ("rolled_back", "no_such_change"):
-                return self._undone(args, result, why, deadline, task_vars, ask=False)
+                return self._undone(args, result, why, deadline, task_vars)
             if answer.get("code") == "no_answer":
                 why = f"{' and '.join(answer.get('silent', []))} did not answer the host"
             break
-        return self._undone(args, result, why, deadline, task_vars, ask=True)
+        return self._undone(args, result, why, deadline, task_vars)
 
-    def _undone(self, args: Result, result: Result, why: str, deadline: float, task_vars: Any, ask: bool) -> Result:
+    def _undone(self, args: Result, result: Result, why: str, deadline: float, task_vars: Any) -> Result:
         """Wait until the host is as before, with our help where it can be reached and without it where not."""
         request = {"rollback_id": args["rollback_id"], "state": "rolled_back", "reason": why}
         failed: Result = {

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from ..engine.host import Host
 from .guard.routes import devices
-from .model import verify_target
+from .model_rollback import verify_target
 
 _ONE_TRY = 1.0  # seconds
 _PAUSE = 0.2

@@ -12,7 +12,7 @@ from ..engine.host import Host
 from ..engine.plan import HIDDEN, Action, Plan
 from ..engine.run import Resource
 from . import rollback
-from .model import verify_target
+from .model_rollback import verify_target
 
 SPEC: Dict[str, Any] = {
     "argument_spec": {

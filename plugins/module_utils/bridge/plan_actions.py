@@ -9,7 +9,7 @@ from typing import Mapping, Optional, Tuple
 
 from ..engine.plan import HIDDEN, Action
 from .fields import Value
-from .model import Rollback
+from .model_rollback import Rollback
 
 Lines = Tuple[str, ...]
 

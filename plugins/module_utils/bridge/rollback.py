@@ -16,7 +16,7 @@ from ..engine.host import Host, explained
 from .checks import unanswered
 from .guard import change as changes
 from .guard import files, restore, routes, watchdog
-from .model import Rollback
+from .model_rollback import Rollback
 from .plan_actions import ArmRollback
 
 #: Where network configurations live. All of it is put back, whoever wrote it meanwhile: a back end, a hook, a daemon.

@@ -15,11 +15,10 @@ from ansible_collections.virtops.linux.plugins.module_utils.bridge.model import 
     Link,
     Observed,
     Port,
-    Rollback,
     WantedPort,
     from_params,
-    verify_target,
 )
+from ansible_collections.virtops.linux.plugins.module_utils.bridge.model_rollback import Rollback, verify_target
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from support.hosts import converged
 

@@ -7,6 +7,7 @@ A rename needs no room on the disk, keeps the mode and the owner, and is there a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -44,6 +45,7 @@ def _files_in(path: str) -> List[str]:
 def save_files(paths: Iterable[str], word: str) -> List[Json]:
     """Copy files, and all files of folders. OSError where there is no room: then nothing was changed and no copy stays."""
     saved: List[Json] = []
+    mask = os.umask(0o077)  # some hold secrets, and a copy has its mode only once it is whole
     try:
         for path in paths:
             entry: Json = {"path": path, "folder": os.path.isdir(path), "there": os.path.lexists(path), "files": {}}
@@ -62,6 +64,8 @@ def save_files(paths: Iterable[str], word: str) -> List[Json]:
     except OSError:
         forget_files(saved)
         raise
+    finally:
+        os.umask(mask)
     return saved
 
 
@@ -83,10 +87,19 @@ def restore_files(saved: Iterable[Json]) -> List[str]:
         for path, file in entry["files"].items():
             with suppress(OSError):
                 if _digest(path) != file["digest"] and os.path.lexists(file["copy"]):
-                    os.replace(file["copy"], path)
+                    _give_back(file["copy"], path)
                     done.append(path)
                     sync(os.path.dirname(path))
     return done
+
+
+def _give_back(copy: str, path: str) -> None:
+    try:
+        os.replace(copy, path)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        shutil.copyfile(copy, path)  # a mount point, as containers have them: its bytes can change, but not the file
 
 
 def forget_files(saved: Iterable[Json]) -> None:

@@ -27,7 +27,7 @@ def watch(folder: str) -> None:
     change = Change(folder)
     lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)  # open until this process and its worker are gone
     fcntl.flock(lock, fcntl.LOCK_EX)
-    end = boottime() + change.snapshot["timeout"]
+    end = float(change.report.get("end", boottime() + change.snapshot["timeout"]))  # a watchdog that was started again has no more time
     change.note(end=end)
     change.go("new", "armed")
     while True:
