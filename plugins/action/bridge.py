@@ -26,6 +26,7 @@ _RESERVE = 0.25  # the part of the time that is left to the rollback on request,
 _GRACE = 30  # seconds after the time is over, in which a host that was cut off should answer again
 _SILENCE = 6  # seconds after which a connection counts as dead
 _PAUSE = 0.5  # seconds
+_TRIES = 3
 
 Result = Dict[str, Any]
 
@@ -50,7 +51,7 @@ class ActionModule(ActionBase):
     def _guarded(self, args: Result, timeout: float, task_vars: Any) -> Result:
         self._notice_silence()
         # A host that cannot be reached to begin with is unreachable, as with any task; nothing is to be undone there.
-        self._low_level_execute_command("echo reached", sudoable=False)
+        self._reach()
         started = time.monotonic()
         lost = None
         result: Result = {}
@@ -135,6 +136,17 @@ class ActionModule(ActionBase):
             if "ServerAliveInterval" not in given:
                 self._connection.set_option("ssh_extra_args", f"{given} -o ServerAliveInterval=2 -o ServerAliveCountMax={_SILENCE // 2}".strip())
         self._reset()
+
+    def _reach(self) -> None:
+        """The connection that was just dropped may still be on its way out, and take the first new one along."""
+        for left in range(_TRIES, 0, -1):
+            try:
+                self._low_level_execute_command("echo reached", sudoable=False)
+                return
+            except AnsibleConnectionFailure:
+                if left == 1:
+                    raise
+                time.sleep(1)
 
     def _connect_anew(self, left: float) -> None:
         with suppress(AnsibleError, KeyError, NotImplementedError):

@@ -12,13 +12,13 @@ description:
   - A change that M(virtops.linux.bridge) made with a O(rollback_id) is undone by a watchdog on the host unless it is confirmed in time.
     This module confirms it, or has it undone at once.
   - A task of M(virtops.linux.bridge) confirms its own change. This module is for those who want to decide by hand.
-  - That the module runs at all proves that the host can be reached. Reset the connection before (C(meta: reset_connection)), because one
+  - That the module runs at all proves that the host can be reached. Reset the connection before (M(ansible.builtin.meta)), because one
     that was open before the change proves little.
 author:
   - virtops.linux contributors (@virtops)
 options:
   rollback_id:
-    description: The change's name, as it was given to M(virtops.linux.bridge).
+    description: The name of the change, as it was given to M(virtops.linux.bridge).
     type: str
     required: true
   state:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard.change import end_process, started
 from support.netns import BEHIND, Fleet, NetnsHost
 
 REPEAT = int(os.environ.get("VIRTOPS_REPEAT", "1"))
@@ -119,7 +119,7 @@ def test_whatever_cuts_a_host_off_is_undone(hosts: Fleet, turn: int) -> None:
         killed.append(hosts.playbook(task(), {name: variables({**TAKE, "rollback_timeout": TIMEOUT, **wrong})}))
     for name, process in zip(CONTROLLER_KILLED, killed):
         wait_for(named[name], "/var/lib/virtops/rollback/*/armed")
-        os.killpg(process.pid, signal.SIGKILL)
+        end_process(process.pid, started(process.pid))  # with its workers, which are in sessions of their own
         process.communicate()
     results = hosts.results(running)
     for name in CONTROLLER_KILLED:

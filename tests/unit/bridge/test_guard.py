@@ -162,7 +162,11 @@ def test_files_come_back_byte_for_byte(tree):
 
 def test_a_copy_that_fails_leaves_none_behind(tree, monkeypatch):
     before = listing(tree)
-    monkeypatch.setattr("os.fsync", lambda _handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    def full(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         save_files(paths(tree), "word")
     assert listing(tree) == before

@@ -81,7 +81,8 @@ def boot(folder: str = FOLDER) -> None:
     """What the unit runs before the network is configured: changes of the boot before get their files back."""
     for change in pending(folder):
         if change.interrupted:
-            _ = change.go("armed", "rolling_back") or change.go("asked", "rolling_back")
+            for state in ("armed", "asked"):
+                change.go(state, "rolling_back")
             change.roll_back("the host was restarted before the change was confirmed", on_boot=True)
     uninstall_boot()
 
