@@ -23,7 +23,7 @@ _MODULE = "virtops.linux.bridge"
 _CONFIRM = "virtops.linux.bridge_confirm"
 _TIMEOUT = 60  # seconds, where the user gives none
 _RESERVE = 0.25  # the part of the time that is left to the rollback on request, before the one in time
-_GRACE = 30  # seconds after the time is over, in which a host that was cut off should answer again
+_GRACE = 60  # seconds after the time is over, in which a host that was cut off should answer again
 _SILENCE = 6  # seconds after which a connection counts as dead
 _PAUSE = 0.5  # seconds
 _TRIES = 3
@@ -106,7 +106,7 @@ class ActionModule(ActionBase):
         }
         name = args.get("name")
         while time.monotonic() < deadline + _GRACE:
-            self._connect_anew(5)
+            self._connect_anew(15)
             answer = self._ask(request, task_vars)
             if answer is not None and answer.get("code") == "no_such_change":
                 # Refused, or dead, before anything was touched.
@@ -150,7 +150,7 @@ class ActionModule(ActionBase):
 
     def _connect_anew(self, left: float) -> None:
         with suppress(AnsibleError, KeyError, NotImplementedError):
-            self._connection.set_option("timeout", int(max(1, min(left, 5))))
+            self._connection.set_option("timeout", int(max(1, min(left, 15))))
         self._reset()
 
     def _reset(self) -> None:
