@@ -492,6 +492,9 @@ resource:
     active:
       description: Whether the slice is started. Returned with systemd.
       type: bool
+    enabled:
+      description: Whether the slice is started at boot. Returned with systemd.
+      type: bool
     unit_settings:
       description: The settings in the slice's unit file. Returned with systemd.
       type: dict

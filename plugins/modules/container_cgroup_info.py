@@ -107,6 +107,9 @@ details:
     active:
       description: Whether the slice is started. Returned with systemd.
       type: bool
+    enabled:
+      description: Whether the slice is started at boot. Returned with systemd.
+      type: bool
     managed:
       description: Whether this collection wrote a unit file or a drop-in for the slice. Returned with systemd.
       type: bool

@@ -344,6 +344,7 @@ EXAMPLES = r"""
 - name: Another disk and more CPUs at once, and a restart if something else needs one
   virtops.linux.libvirt_domain:
     name: web
+    memory: 4G
     vcpus: 3
     max_vcpus: 8
     disks:

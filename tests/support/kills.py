@@ -96,9 +96,9 @@ class Series:
 
 
 def _wait_for_children(group: int) -> None:
-    """What a killed run has started may finish its own step, or dies a moment later."""
+    """What a killed run has started may finish its own step, or dies a moment later: thread by thread, and the last one lets its locks go."""
     deadline = time.monotonic() + 30
-    while any(_alive(path, group) for path in Path("/proc").glob("[0-9]*/stat")):
+    while any(_alive(path, group) for path in Path("/proc").glob("[0-9]*/task/*/stat")):
         assert time.monotonic() < deadline, "a child of the killed run goes on and on"
         time.sleep(0.002)
 

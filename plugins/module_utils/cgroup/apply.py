@@ -131,7 +131,7 @@ def _remove(action: plan_cgroupfs.RemoveCgroup, host: Host) -> None:
 @_do.register
 def _write_unit(action: plan_slice.WriteUnit, host: Host) -> None:
     lines = [f"{key}={line}\n" for key, text in sorted(action.settings.items()) for line in text.split("\n")]
-    unit = "" if action.file.endswith(".conf") else f"[Unit]\nDescription=Containers in {action.target}\n\n"
+    unit = "" if action.file.endswith(".conf") else f"[Unit]\nDescription=Containers in {action.target}\n\n[Install]\nWantedBy=slices.target\n\n"
     host.write(action.file, f"{HEADER}{unit}[Slice]\n{''.join(lines)}")
 
 
@@ -154,6 +154,16 @@ def _systemctl(host: Host, *words: str) -> None:
 @_do.register
 def _reload(action: plan_slice.ReloadManager, host: Host) -> None:
     _systemctl(host, "daemon-reload")
+
+
+@_do.register
+def _enable_slice(action: plan_slice.EnableSlice, host: Host) -> None:
+    _systemctl(host, "enable", "--quiet", "--", action.target)
+
+
+@_do.register
+def _disable_slice(action: plan_slice.DisableSlice, host: Host) -> None:
+    _systemctl(host, "disable", "--quiet", "--", action.target)
 
 
 @_do.register

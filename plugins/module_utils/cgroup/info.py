@@ -96,7 +96,13 @@ def _details(host: Host, name: str, observed: Observed) -> Dict[str, Any]:
     shown: Dict[str, Any] = {"name": name, "exists": there, "manager": observed.manager, "hierarchy": observed.hierarchy}
     if observed.slice:
         current = observed.slice
-        shown.update(active=current.active, managed=current.settings is not None, unit_file=current.fragment, drop_ins=list(current.drop_ins))
+        shown.update(
+            active=current.active,
+            enabled=current.enabled,
+            managed=current.settings is not None,
+            unit_file=current.fragment,
+            drop_ins=list(current.drop_ins),
+        )
         paths = [current.directory] if current.directory else []
     else:
         paths = [place.path for place in observed.places if place.exists]

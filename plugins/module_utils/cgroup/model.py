@@ -116,7 +116,7 @@ class Place:
 class Slice:
     """A slice unit. settings: of the file that this collection owns, None without it. properties: what systemd applies.
 
-    fragment: the unit file that systemd loaded. foreign: the unit file is somebody else's, so that ours is a drop-in.
+    enabled: it starts at boot. fragment: the unit file that systemd loaded. foreign: the unit file is somebody else's, so that ours is a drop-in.
     directory: of the cgroup, where it is one of cgroup v2. files: what the kernel says in it.
     """
 
@@ -124,6 +124,7 @@ class Slice:
     settings: Optional[Mapping[str, str]] = None
     properties: Mapping[str, str] = field(default_factory=dict)
     active: bool = False
+    enabled: bool = False
     reload_needed: bool = False
     fragment: str = ""
     foreign: bool = False

@@ -42,7 +42,7 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
     shown: Dict[str, Any] = {"name": desired.name}
     if observed.slice:
         settings = observed.slice.settings
-        shown.update(state=_state(settings is not None), active=observed.slice.active)
+        shown.update(state=_state(settings is not None), active=observed.slice.active, enabled=observed.slice.enabled)
         if settings is not None:
             shown["unit_settings"] = dict(sorted(settings.items()))
     else:

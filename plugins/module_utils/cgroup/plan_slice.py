@@ -39,6 +39,16 @@ class ReloadManager(Action):
 
 
 @dataclass(frozen=True)
+class EnableSlice(Action):
+    """Nothing starts a slice at boot while nothing runs in it."""
+
+
+@dataclass(frozen=True)
+class DisableSlice(Action):
+    pass
+
+
+@dataclass(frozen=True)
 class StartSlice(Action):
     pass
 
@@ -85,6 +95,8 @@ def _present(observed: Observed, current: Slice, desired: Desired) -> Plan[Obser
         actions.append(ReloadManager(SYSTEMD_ITSELF))
     else:
         _refuse_overridden(current, settings)
+    if not current.enabled and not current.foreign:  # whoever made the unit decides when it starts
+        actions.append(EnableSlice(current.unit))
     if not current.active:
         actions.append(StartSlice(current.unit))
     files = _clear_stale(current, settings, actions) if current.settings is not None else dict(current.files)
@@ -93,6 +105,7 @@ def _present(observed: Observed, current: Slice, desired: Desired) -> Plan[Obser
         settings=settings if kept else None,
         properties={**current.properties, **settings},
         active=True,
+        enabled=current.enabled or not current.foreign,
         reload_needed=False,
         fragment=current.fragment if current.foreign else unit_path(current.unit),
         drop_ins=tuple(dict.fromkeys((*current.drop_ins, current.file))) if current.foreign and kept else current.drop_ins,
@@ -159,6 +172,8 @@ def _absent(observed: Observed, current: Slice) -> Plan[Observed]:
     actions = []
     if current.active:
         actions.append(StopSlice(current.unit))
+    if current.enabled:
+        actions.append(DisableSlice(current.unit))
     if current.settings is not None:
         actions += [RemoveUnit(current.unit, current.file), ReloadManager(SYSTEMD_ITSELF)]
     return Plan(tuple(actions), replace(observed, slice=Slice(current.unit)))

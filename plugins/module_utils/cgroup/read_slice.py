@@ -18,6 +18,7 @@ HEADER = "# Written by the Ansible collection virtops.linux; changes are overwri
 _LIMITS = ("MemoryMin", "MemoryLow", "MemoryHigh", "MemoryMax", "MemorySwapMax", "TasksMax")
 _PROPERTIES = (
     "ActiveState",
+    "UnitFileState",
     "FragmentPath",
     "DropInPaths",
     "NeedDaemonReload",
@@ -89,6 +90,7 @@ def read_slice(host: Host, name: str, mounts: List[str], unified: str) -> Slice:
         None if text is None else parse_settings(text),
         applied(shown),
         active=shown.get("ActiveState") == "active",
+        enabled=shown.get("UnitFileState") == "enabled",
         reload_needed=shown.get("NeedDaemonReload") == "yes",
         fragment=fragment,
         foreign=foreign,

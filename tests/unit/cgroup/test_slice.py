@@ -38,6 +38,7 @@ MemoryMax=infinity
 MemorySwapMax=infinity
 TasksMax=infinity
 ActiveState=inactive
+UnitFileState=
 FragmentPath=
 DropInPaths=
 NeedDaemonReload=no
@@ -58,6 +59,7 @@ MemoryMax=67108864
 MemorySwapMax=33554432
 TasksMax=100
 ActiveState=active
+UnitFileState=enabled
 FragmentPath={FILE}
 DropInPaths=
 NeedDaemonReload=no
@@ -102,7 +104,9 @@ OTHERS = {
     "block_io.throttle_write_iops_device": ((), "IOWriteIOPSMax", ""),
     "devices": ((("b *:*", "m"), ("c 136:*", "rw"), ("c 1:3", "rwm")), "DeviceAllow", "/dev/char/1:3 rwm\nblock-* m\nchar-136 rw"),
 }
-TEXT = f"{HEADER}[Unit]\nDescription=Containers in {UNIT}\n\n[Slice]\n" + "".join(f"{key}={text}\n" for key, text in sorted(SETTINGS.items()))
+TEXT = f"{HEADER}[Unit]\nDescription=Containers in {UNIT}\n\n[Install]\nWantedBy=slices.target\n\n[Slice]\n" + "".join(
+    f"{key}={text}\n" for key, text in sorted(SETTINGS.items())
+)
 
 
 def host(tmp_path, shown=NEW, files=None):
@@ -166,7 +170,7 @@ def test_a_slice_that_nobody_has_made(tmp_path):
     observed = observe(tmp_path, desired=desired)
     assert (observed.manager, observed.hierarchy) == ("systemd", "v2")
     plan_made = converged(plan, observed, desired)
-    assert plan_made.actions == (p.WriteUnit(UNIT, FILE, SETTINGS), p.ReloadManager("systemd"), p.StartSlice(UNIT))
+    assert plan_made.actions == (p.WriteUnit(UNIT, FILE, SETTINGS), p.ReloadManager("systemd"), p.EnableSlice(UNIT), p.StartSlice(UNIT))
     assert "resources" not in view(observed, Desired("virtops-web", values={"cpu.shares": 512}))
 
 
@@ -273,7 +277,7 @@ def test_a_unit_that_systemd_has_not_read_yet(tmp_path, old, new):
 def test_absent(tmp_path):
     gone = Desired("virtops-web", present=False)
     observed = observe(tmp_path / "1", LIMITED, {FILE: TEXT})
-    assert converged(plan, observed, gone).actions == (p.StopSlice(UNIT), p.RemoveUnit(UNIT, FILE), p.ReloadManager("systemd"))
+    assert converged(plan, observed, gone).actions == (p.StopSlice(UNIT), p.DisableSlice(UNIT), p.RemoveUnit(UNIT, FILE), p.ReloadManager("systemd"))
     assert converged(plan, observe(tmp_path / "2"), gone).actions == ()
     busy = observe(tmp_path / "3", LIMITED, {FILE: TEXT, f"/sys/fs/cgroup/virtops.slice/{UNIT}/docker-1.scope/cgroup.procs": "77\n"})
     with pytest.raises(Failure, match="stopping a slice stops them too") as caught:
@@ -297,10 +301,14 @@ def test_where_systemctl_is_missing_the_prediction_starts_from_nothing():
 
 
 def test_the_unit_file_and_the_commands(tmp_path):
-    commands = [["systemctl", "daemon-reload"], ["systemctl", "start", "--", UNIT], ["systemctl", "stop", "--", UNIT]]
-    scripted = FakeHost(tmp_path, script=[(command, Result(0, "", "")) for command in commands])
+    words = [["daemon-reload"], ["enable", "--quiet", "--", UNIT], ["start", "--", UNIT], ["stop", "--", UNIT], ["disable", "--quiet", "--", UNIT]]
+    scripted = FakeHost(tmp_path, script=[(["systemctl", *command], Result(0, "", "")) for command in words])
     apply(scripted, p.WriteUnit(UNIT, FILE, SETTINGS))
     assert scripted.text(FILE) == TEXT and parse_settings(TEXT) == SETTINGS
-    for action in (p.ReloadManager("systemd"), p.StartSlice(UNIT), p.StopSlice(UNIT), p.RemoveUnit(UNIT, FILE)):
+    for action in (
+        p.ReloadManager("systemd"),
+        *(kind(UNIT) for kind in (p.EnableSlice, p.StartSlice, p.StopSlice, p.DisableSlice)),
+        p.RemoveUnit(UNIT, FILE),
+    ):
         apply(scripted, action)
     assert scripted.exhausted() and not scripted.exists(FILE)

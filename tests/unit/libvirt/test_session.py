@@ -26,7 +26,7 @@ def test_in_a_session_one_is_opened_for_each_key_and_closed_at_the_end(tmp_path)
                 pass
         assert log == ["open", "open"]
     assert log == ["open", "open", "close", "close"]
-    for _ in range(2):
+    for _turn in range(2):
         with host.opened("a", make, lambda one: True):
             pass
     assert log[4:] == ["open", "close"] * 2
