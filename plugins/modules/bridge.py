@@ -11,8 +11,9 @@ version_added: 0.1.0
 description:
   - Creates a bridge in the running kernel, or adopts one, whoever made it, and gives it options, ports and addresses.
   - Everything is compared with the kernel's own values. What an option does not say is left as it is.
-  - The bridge lasts until the reboot. This version writes no network configuration, and says so with RV(resource.persistent).
-    Run the task at every boot, or describe the bridge in the host's network configuration as well.
+  - With O(persist) the host's network configuration keeps the bridge over the reboot, as tasks have declared it. RV(resource.persistent)
+    and RV(resource.backend) say whether and where. Without it the bridge lasts until the reboot.
+  - The live change is made in the kernel itself, whatever the back end. Only then its files are written, and it reads them again.
   - What a port has (addresses, routes, its MAC address) moves to the bridge in one step, and back to the port when the bridge is deleted.
     So the interface that the host is reached through can be a port.
   - A change that may cut the host off is watched over. The host snapshots its network (addresses, routes, rules, links, options of bridges
@@ -146,6 +147,24 @@ options:
       - For example V(203.0.113.1), V(203.0.113.5:443), V(2001:db8::1), V([2001:db8::1]:443).
     type: list
     elements: str
+  persist:
+    description:
+      - What keeps the bridge over a reboot, with its options, ports, addresses and routes.
+      - V(auto) takes the back end that the host's network is kept by. V(none) takes the files of this module away again.
+        Where nothing is said, a back end that keeps the bridge already goes on doing so, and no other begins to.
+      - V(networkd) is systemd-networkd. Files that begin with C(00-virtops-) are written to C(/etc/systemd/network), before all others.
+        What a port's own file says of DNS, time servers, router advertisements, VLANs and the link goes on in them.
+      - V(ifupdown) is C(/etc/network/interfaces.d), which C(/etc/network/interfaces) must read with C(source). The stanza needs no package but
+        iproute2. Stanzas of the ports are commented out where they stand, with a mark, and given back byte for byte.
+      - Only what tasks have said is kept, together with what moved from ports. A bridge that runs already when it is first kept is kept with
+        its addresses, routes and hardware ports.
+      - An IPv4 address from DHCP is asked for again by way of the bridge.
+      - Refused, before anything is changed, is what the back end cannot keep. For V(networkd) these are O(vlan_stats_enabled),
+        O(mcast_router), O(mcast_mld_version), O(group_address), O(nf_call_iptables) and its siblings, O(priority=0), O(ports[].guard),
+        O(ports[].root_block), O(ports[].bcast_flood), O(ports[].locked), and routes with several next hops.
+      - A host whose network netplan or NetworkManager keeps is refused with V(auto), because this version writes no files for them.
+    type: str
+    choices: [auto, networkd, ifupdown, none]
   rollback_timeout:
     description:
       - Seconds within which the change must be confirmed, V(5) to V(3600), 60 where nothing is said.
@@ -249,6 +268,11 @@ EXAMPLES = r"""
     confirm: gateway
     rollback_timeout: 90
 
+- name: Have it after every reboot as well
+  virtops.linux.bridge:
+    name: br0
+    persist: auto
+
 - name: Build a bridge for guests over the second network card
   virtops.linux.bridge:
     name: br0
@@ -346,11 +370,14 @@ resource:
       type: list
       elements: dict
     persistent:
-      description: Whether it is there after a reboot. Always V(false) in this version.
+      description: Whether it is there after a reboot.
       type: bool
     backend:
-      description: What keeps it after a reboot. Always V(none) in this version.
+      description: What keeps it after a reboot, V(networkd), V(ifupdown) or V(none).
       type: str
+    files:
+      description: The files that do, by their paths, with those of others that were changed for it. Returned where there are any.
+      type: dict
   sample:
     name: br0
     state: present

@@ -26,6 +26,15 @@ def apply(host: Host, action: Action) -> None:
     if isinstance(action, plan.ConfirmChange):
         rollback.confirm_from_here(host, action.target, action.rollback)
         return
+    if isinstance(action, plan.WriteFile):
+        host.write(action.target, action.text)
+        return
+    if isinstance(action, plan.RemoveFile):
+        host.remove(action.target)
+        return
+    if isinstance(action, plan.ReloadBackend):
+        host.run(action.argv)
+        return
     argv = [host.require("ip", PACKAGE), *command(action)]
     batch = action.batch if isinstance(action, (plan.TakePort, plan.GiveBack, plan.SetGateway)) else None
     result = host.run(argv, check=False) if batch is None else host.run(argv, stdin="".join(f"{line}\n" for line in batch), check=False)

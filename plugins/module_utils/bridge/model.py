@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ..engine.errors import Failure
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Value, parsed
 from .model_rollback import Rollback, rollback
+from .persist.model import Stored
 
 INHERIT = "inherit"
 DEFAULT_ROUTE = "default_route"
@@ -32,6 +33,7 @@ SPEC: Dict[str, Any] = {
         "move_addresses": {"type": "bool"},
         "gateway4": {"type": "str"},
         "gateway6": {"type": "str"},
+        "persist": {"type": "str", "choices": ["auto", "networkd", "ifupdown", "none"]},
         "rollback_timeout": {"type": "int"},
         "confirm": {"type": "str", "choices": ["connection", "gateway", "none"]},
         "verify_hosts": {"type": "list", "elements": "str"},
@@ -60,7 +62,8 @@ class Desired:
     """options: of the bridge, only what the user said. ports, addresses: None leaves alone, () empties.
 
     purge: ports that are not listed are released. move: what ports have goes to the bridge; None where there is something.
-    gateways: (4 or 6, address). rollback: None where nobody watches over the change.
+    gateways: (4 or 6, address). rollback: None where nobody watches over the change. persist: the back end that keeps the bridge; None
+    leaves that to the one that does so already.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Desired:
     move: Optional[bool] = None
     gateways: Tuple[Tuple[str, str], ...] = ()
     rollback: Optional[Rollback] = None
+    persist: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ class Observed:
     advertisements), which their own client keeps. default_route: whether the host is reached through the bridge.
     elsewhere: the addresses of the host's other interfaces, as (interface, address with prefix). leased: the addresses with a lifetime.
     routes: by way of the bridge, in ip's words, without those that the kernel makes. carries_session: this task came over it.
+    stored: the network configuration.
     """
 
     name: str
@@ -158,6 +163,7 @@ class Observed:
     leased: Tuple[Address, ...] = ()
     routes: Tuple[Tuple[str, ...], ...] = ()
     carries_session: bool = False
+    stored: Stored = field(default_factory=Stored)
 
     @property
     def exists(self) -> bool:
@@ -187,6 +193,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         move=params["move_addresses"],
         gateways=tuple((family, _gateway(params[f"gateway{family}"], family)) for family in ("4", "6") if params[f"gateway{family}"]),
         rollback=rollback(params),
+        persist=params["persist"],
     )
 
 

@@ -11,6 +11,8 @@ from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
 from .fields import BRIDGE_FIELDS, Value
 from .model import INHERIT, Address, Desired, Link, Observed, Port, WantedPort, is_link_local, network
+from .persist.ifupdown import MAIN, READS_FOLDER
+from .persist.model import NONE, Stored
 from .plan_actions import (
     AddAddress,
     AddPort,
@@ -26,18 +28,24 @@ from .plan_actions import (
 )
 from .plan_guard import guarded
 from .plan_move import default_gateways, gateways, give_back, take, takes, to_take
+from .plan_persist import persist
+from .plan_persist import shown as shown_files
 from .refuse import refuse_absent, refuse_present
 
 BRIDGE = "bridge"
 
 
 def nothing(desired: Desired) -> Observed:
-    return Observed(desired.name, links={port.name: Link(port.name) for port in desired.ports or ()})
+    links = {port.name: Link(port.name) for port in desired.ports or ()}
+    return Observed(desired.name, links=links, stored=Stored(files={MAIN: READS_FOLDER}))
 
 
 def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
     """What the user spoke of. The rest changes by itself with the ports, or cannot be predicted."""
     shown: Dict[str, Any] = {"name": observed.name, "state": "present" if observed.exists else "absent"}
+    files = shown_files(observed)
+    if files or desired.persist is not None:
+        shown["files"] = files
     if not (observed.exists and desired.present):
         return shown
     shown["up"] = observed.up
@@ -68,7 +76,7 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
 
 def facts(observed: Observed) -> Dict[str, Any]:
     """The whole bridge, in the words of the module's options."""
-    shown: Dict[str, Any] = {"persistent": False, "backend": "none"}
+    shown: Dict[str, Any] = {"persistent": observed.stored.backend != NONE, "backend": observed.stored.backend}
     if observed.exists:
         shown.update(observed.options, mac_address=observed.mac, mtu=observed.mtu)
         shown["ports"] = [{"name": port.name, **port.options} for port in sorted(observed.ports, key=lambda port: port.name)]
@@ -84,14 +92,16 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
 
 
 def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
-    if not observed.exists:
-        return Plan((), observed)
-    refuse_absent(observed, desired)
     actions: List[Action] = []
+    if not observed.exists:
+        after = persist(observed, observed, desired, actions, [])
+        return Plan(guarded(observed, desired, actions), after)
+    refuse_absent(observed, desired)
     heir = give_back(observed, desired, actions)
     actions.extend(RemovePort(observed.name, port.name) for port in observed.ports if port.name != heir)
     actions.append(DeleteBridge(observed.name))
-    return Plan(guarded(observed, desired, actions), Observed(observed.name))
+    after = persist(observed, Observed(observed.name), desired, actions, [])
+    return Plan(guarded(observed, desired, actions), after)
 
 
 def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
@@ -105,6 +115,7 @@ def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
     after = _addresses(after, desired, actions)
     after = _up(after, actions)
     after = gateways(after, desired, actions)
+    after = persist(observed, after, desired, actions, warnings)
     return Plan(guarded(observed, desired, actions), after, warnings=tuple(warnings))
 
 

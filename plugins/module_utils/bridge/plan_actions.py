@@ -68,6 +68,25 @@ class SetGateway(Action):
 
 
 @dataclass(frozen=True)
+class WriteFile(Action):
+    """A file of a network configuration, as a whole. target: its path."""
+
+    text: str = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class RemoveFile(Action):
+    """target: the path of a file of ours."""
+
+
+@dataclass(frozen=True)
+class ReloadBackend(Action):
+    """Has a back end read its files again. target: the back end."""
+
+    argv: Tuple[str, ...] = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
 class CreateBridge(Action):
     """With its address and options at once: the kernel makes a bridge with all of them, or none at all."""
 

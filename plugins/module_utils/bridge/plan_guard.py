@@ -8,7 +8,7 @@ from typing import List, Tuple
 
 from ..engine.plan import Action
 from .model import Desired, Observed
-from .plan_actions import ArmRollback, BringUp, ConfirmChange, CreateBridge, SetPortOption
+from .plan_actions import ArmRollback, BringUp, ConfirmChange, CreateBridge, ReloadBackend, RemoveFile, SetPortOption, WriteFile
 
 
 def guarded(observed: Observed, desired: Desired, actions: List[Action]) -> Tuple[Action, ...]:
@@ -17,7 +17,9 @@ def guarded(observed: Observed, desired: Desired, actions: List[Action]) -> Tupl
         return tuple(actions)
     links = [link.name for link in observed.links.values()]
     scope = tuple(dict.fromkeys([observed.name, *(port.name for port in observed.ports), *links]))
-    armed = ArmRollback(observed.name, desired.rollback.timeout, desired.rollback, scope)
+    files = tuple(action.target for action in actions if isinstance(action, (WriteFile, RemoveFile)))
+    reload = tuple(action.argv for action in actions if isinstance(action, ReloadBackend))
+    armed = ArmRollback(observed.name, desired.rollback.timeout, desired.rollback, scope, files or None, reload)
     last = (ConfirmChange(observed.name, desired.rollback),) if desired.rollback.word is None else ()
     return (armed, *actions, *last)
 

@@ -37,7 +37,7 @@ def take(observed: Observed, asked_for: str, desired: Desired, actions: List[Act
     new = [cidr for cidr in desired.addresses or () if cidr not in words and cidr not in there]
     gained = [*kept, *new]
     moved = [on_device(route, link.name, bridge) for route in link.routes]
-    routes = _with_gateways(_possible(moved, [*gained, *there]), bridge, desired)
+    routes = _with_gateways(possible(moved, [*gained, *there]), bridge, desired)
     lines = [] if link.master == bridge else [f"link set dev {link.name} master {bridge}"]
     lines += [f"address replace {' '.join(words.get(cidr) or (cidr,))} dev {bridge}" for cidr in gained]
     lines += _moved(routes, [f"address delete {cidr} dev {link.name}" for cidr in reversed(list(words))], words)
@@ -65,7 +65,7 @@ def _moved(routes: Sequence[Words], deletions: Sequence[str], words: Mapping[str
     return [*lines, *deletions, *lines]
 
 
-def _possible(routes: Iterable[Words], cidrs: Iterable[str]) -> List[Words]:
+def possible(routes: Iterable[Words], cidrs: Iterable[str]) -> List[Words]:
     """The routes that the kernel takes with these addresses: gateways on the link, sources that are there."""
     ours = [ipaddress.ip_interface(cidr) for cidr in cidrs]
     sources = {str(address.ip) for address in ours}

@@ -14,6 +14,7 @@ from ..engine.host import Host
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Field, Value
 from .guard.routes import Words, address_words, cidr, described, devices, is_of_kernel
 from .model import DEFAULT_ROUTE, Address, Desired, Link, Observed, Port
+from .persist.read import stored
 from .plan_move import uplink
 
 PACKAGE = "iproute2"
@@ -28,7 +29,7 @@ def read(host: Host, desired: Desired) -> Observed:
     routes = {family: _json(_routes(host, ip, family)) for family in ("4", "6")}
     routed = default_route_devices([*routes["4"], *routes["6"]])
     session = session_address(os.environ.get("SSH_CONNECTION", ""))
-    observed = parse_bridge(links, desired.name, routed)
+    observed = replace(parse_bridge(links, desired.name, routed), stored=stored(host, desired.name, links))
     if observed.exists:
         assigned = host.try_read(f"/sys/class/net/{desired.name}/addr_assign_type") or ""
         observed = replace(

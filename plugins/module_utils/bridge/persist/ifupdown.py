@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bridges in /etc/network/interfaces.d, for ifupdown and its kin.
+
+The stanza says everything to ip itself, in hooks that may run again at any time: so every option is kept, the package bridge-utils is not
+needed, and what comes up at boot is what a task made. Stanzas of a port would give it its addresses back, so they are commented out where
+they stand, line by line, with a mark that brings back every byte of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from ...engine.errors import Failure
+from ..fields import bridge_field, port_field
+from .model import Kept, Stored, Texts, Wanted, header, is_ours
+
+MAIN = "/etc/network/interfaces"
+FOLDER = "/etc/network/interfaces.d"
+READS_FOLDER = f"source {FOLDER}/*\n"
+RELOAD: Tuple[str, ...] = ()  # read at boot, and by ifup
+
+_SOURCED = re.compile(r"^\s*(source|source-directory|source-dir)\s+(/etc/network/|)interfaces\.d(/\*)?\s*$", re.MULTILINE)
+_STANZAS = ("iface", "mapping", "auto", "source", "source-directory", "source-dir", "no-auto-down", "no-scripts", "rename", "template")
+_LISTS = ("auto", "no-auto-down", "no-scripts")
+#: Options of a port's stanza that the bridge has in its own words, or whose meaning goes with the addresses.
+_REPLACED = ("address", "netmask", "broadcast", "network", "gateway", "pointopoint", "metric", "scope", "mtu", "hwaddress", "label")
+
+
+def path(bridge: str) -> str:
+    return f"{FOLDER}/virtops-{bridge.replace('.', '_')}"
+
+
+def own(bridge: str, files: Texts) -> List[str]:
+    """The files of ours, that with the record first."""
+    return [path(bridge)] if is_ours(files.get(path(bridge), ""), bridge) else []
+
+
+def concerned(bridge: str, files: Texts) -> List[str]:
+    """The files of ours, and those of others with a mark of ours."""
+    return [*own(bridge, files), *(name for name, text in _stanza_files(files) if give_back(text, bridge) != text)]
+
+
+def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
+    """Every file concerned, as it is to be. kept: None gives everything back as it was."""
+    files = stored.files
+    found: Wanted = {}
+    for name, text in _stanza_files(files):
+        found[name] = _without(give_back(text, bridge), bridge, list(kept.ports) if kept else [])
+    if kept is None:
+        return {**found, **dict.fromkeys(own(bridge, files))}
+    if path(bridge) in files and not own(bridge, files):
+        raise Failure(f"{path(bridge)}: was not written by this module; move it away, or set persist: none", "file_in_the_way")
+    for name, given in found.items():
+        if any(_words(entry)[:2] == ["iface", bridge] for entry in _entries(given or "")):
+            raise Failure(f"{bridge}: {name} has a stanza for it already; take that out, or set persist: none", "kept_by_others")
+    if not _SOURCED.search(files.get(MAIN, "")):
+        raise Failure(
+            f"{MAIN}: does not read {FOLDER}, so the bridge would not come up after a reboot; add the line source {FOLDER}/*, or set persist: none",
+            "backend_unsuitable",
+        )
+    return {**found, path(bridge): header(bridge, kept) + _stanza(bridge, kept, _hidden(found, bridge))}
+
+
+def gaps(kept: Kept) -> List[str]:
+    """What cannot be kept: nothing, because ip does it all."""
+    return []
+
+
+def warnings(bridge: str, kept: Kept, stored: Stored) -> List[str]:
+    """Lines of the ports' stanzas that run no longer."""
+    return [
+        f"{port}: its stanza's line {line!r} has no effect while it is a port of {bridge}; have the bridge's own hooks do the same"
+        for port, lines in _hidden(wanted(bridge, kept, stored), bridge).items()
+        for line in lines
+        if line.split()[0] not in _REPLACED and not line.startswith("dns-")
+    ]
+
+
+# Our stanza
+
+
+def _stanza(bridge: str, kept: Kept, hidden: Dict[str, List[str]]) -> str:
+    return "".join(f"{line}\n" for line in _lines(bridge, kept, hidden))
+
+
+def _lines(bridge: str, kept: Kept, hidden: Dict[str, List[str]]) -> Iterator[str]:
+    for port in kept.ports:
+        yield f"iface {port} inet manual"
+        yield ""
+    yield f"auto {bridge}"
+    yield f"iface {bridge} inet {'dhcp' if kept.dhcp4 else 'manual'}"
+    address = f" address {kept.mac}" if kept.mac else ""
+    yield f"    pre-up [ -d /sys/class/net/{bridge} ] || ip link add name {bridge}{address} type bridge"
+    for words in _settings(bridge, kept):
+        yield f"    pre-up ip {words}"
+    for port, options in kept.ports.items():
+        mtu = next((line.split()[1] for line in hidden.get(port, []) if line.startswith("mtu ")), None)
+        if mtu:
+            yield f"    pre-up ip link set dev {port} mtu {mtu}"
+        yield f"    pre-up ip link set dev {port} master {bridge}"
+        for name, value in options.items():
+            item = port_field(name)
+            text = ("on" if value else "off") if item.form == "flag" else item.write(value)
+            yield f"    pre-up ip link set dev {port} type bridge_slave {item.key} {text}"
+        yield f"    pre-up ip link set dev {port} up"
+    if kept.mtu:
+        yield f"    pre-up ip link set dev {bridge} mtu {kept.mtu}"
+    yield f"    pre-up ip link set dev {bridge} up"
+    for cidr in kept.addresses:
+        yield f"    up ip address replace {cidr} dev {bridge}"
+    for route in kept.routes:
+        yield f"    up ip route replace {' '.join(route)}"
+    yield from (f"    {line}" for lines in hidden.values() for line in lines if line.startswith("dns-"))
+    yield f"    post-down ip link delete dev {bridge}"
+
+
+def _settings(bridge: str, kept: Kept) -> Iterator[str]:
+    """STP off first and on last: with STP on, the kernel takes fewer forward delays."""
+    names = [name for name in kept.options if name != "stp"]
+    if "stp" in kept.options:
+        names = [*names, "stp"] if kept.options["stp"] else ["stp", *names]
+    for name in names:
+        item = bridge_field(name)
+        yield f"link set dev {bridge} type bridge {item.key} {item.write(kept.options[name])}"
+    if kept.mac:
+        yield f"link set dev {bridge} address {kept.mac}"
+
+
+# Stanzas of others
+
+
+def _stanza_files(files: Texts) -> List[Tuple[str, str]]:
+    return [
+        (name, text) for name, text in files.items() if name == MAIN or (name.startswith(FOLDER + "/") and not name.startswith(f"{FOLDER}/virtops-"))
+    ]
+
+
+def _entries(text: str) -> Iterator[List[str]]:
+    """The lines of a file, those that a backslash joins together. Every line with its end."""
+    entry: List[str] = []
+    for line in text.splitlines(keepends=True):
+        comment = not entry and line.lstrip().startswith("#")
+        entry.append(line)
+        if comment or not line.rstrip("\n").endswith("\\"):
+            yield entry
+            entry = []
+    if entry:
+        yield entry
+
+
+def _words(entry: List[str]) -> List[str]:
+    return " ".join(line.rstrip("\n").rstrip("\\") for line in entry).split()
+
+
+def _mark(bridge: str, sign: str) -> str:
+    return f"#virtops {bridge}{sign} "
+
+
+def hide(text: str, bridge: str, port: str) -> str:
+    """The file without a port's stanzas, every line of them kept behind a mark."""
+    found: List[str] = []
+    inside = False
+    for entry in _entries(text):
+        words = _words(entry)
+        first = words[0] if words else ""
+        if first in _STANZAS or first.startswith("allow-"):
+            inside = first == "iface" and port in words[1:2]
+        listed = (first in _LISTS or first.startswith("allow-")) and port in words[1:]
+        if (inside and first and not first.startswith("#")) or listed:
+            found += [_mark(bridge, ":") + line for line in entry]
+            rest = [word for word in words if word != port]
+            if listed and len(rest) > 1:
+                found += [_mark(bridge, "+") + "next line\n", " ".join(rest) + "\n"]
+        else:
+            found += entry
+    return "".join(found)
+
+
+def _without(text: str, bridge: str, ports: List[str]) -> str:
+    for port in ports:
+        text = hide(text, bridge, port)
+    return text
+
+
+def give_back(text: str, bridge: str) -> str:
+    found: List[str] = []
+    skip = False
+    for line in text.splitlines(keepends=True):
+        if skip:
+            skip = False
+        elif line.startswith(_mark(bridge, "+")):
+            skip = True
+        else:
+            found.append(line[len(_mark(bridge, ":")) :] if line.startswith(_mark(bridge, ":")) else line)
+    return "".join(found)
+
+
+def _hidden(files: Wanted, bridge: str) -> Dict[str, List[str]]:
+    """port → the option lines of its stanzas that are behind the mark."""
+    found: Dict[str, List[str]] = {}
+    mark = _mark(bridge, ":")
+    for text in files.values():
+        port = ""
+        for entry in _entries("".join(line[len(mark) :] for line in (text or "").splitlines(keepends=True) if line.startswith(mark))):
+            words = _words(entry)
+            if words[0] == "iface":
+                port = words[1]
+            elif port and words[0] not in _LISTS and not words[0].startswith("allow-"):
+                found.setdefault(port, []).append(" ".join(words))
+    return found

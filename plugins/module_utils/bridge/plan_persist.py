@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keeping a bridge over the reboot: what is declared of it, and which files say so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..engine.errors import Failure
+from ..engine.plan import Action
+from .fields import BRIDGE_FIELDS, PORT_FIELDS, Field, Value
+from .model import Desired, Observed
+from .persist import ifupdown, networkd
+from .persist.model import AUTO, IFUPDOWN, NETPLAN, NETWORKD, NETWORKMANAGER, NONE, Kept, Stored, Wanted, Words
+from .plan_actions import ReloadBackend, RemoveFile, WriteFile
+from .plan_move import possible, to_take
+
+BACKENDS: Tuple[Tuple[str, Any], ...] = ((NETWORKD, networkd), (IFUPDOWN, ifupdown))
+#: Kinds of interfaces that are there at boot by themselves; tap devices and container ends come with their guests.
+_OF_HOST = ("", "bond", "vlan", "team")
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def persist(before: Observed, after: Observed, desired: Desired, actions: List[Action], warnings: List[str]) -> Observed:
+    """Has the files say what the bridge is after this run. Returns what is there then."""
+    stored = before.stored
+    target = _target(desired, stored, warnings) if desired.present else NONE
+    kept = None if target == NONE else _kept(before, after, desired)
+    files: Dict[str, str] = dict(stored.files)
+    for name, backend in BACKENDS:
+        if name == target and kept is not None:
+            _refuse(desired.name, name, backend, kept)
+            warnings.extend(backend.warnings(desired.name, kept, stored))
+        changed = _changes(files, backend.wanted(desired.name, kept if name == target else None, stored), actions)
+        if changed and backend.RELOAD and stored.running:
+            actions.append(ReloadBackend(name, backend.RELOAD))
+    return replace(after, stored=replace(stored, backend=target, files=files, kept=kept))
+
+
+def shown(observed: Observed) -> Dict[str, str]:
+    """The files that keep the bridge, those of others that were changed for it included."""
+    paths = [path for _name, backend in BACKENDS for path in backend.concerned(observed.name, observed.stored.files)]
+    return {path: observed.stored.files[path] for path in sorted(paths)}
+
+
+def _target(desired: Desired, stored: Stored, warnings: List[str]) -> str:
+    """Where nothing is said, what keeps the bridge already goes on doing so."""
+    if desired.persist is None:
+        return stored.backend
+    target = desired.persist
+    if target == AUTO:
+        target = stored.backend if stored.backend != NONE else stored.found
+        if target == NONE:
+            warnings.append(f"{desired.name}: no network configuration that it could be kept in was found, so it is gone after a reboot")
+    elif target not in (NONE, stored.found) and stored.found != NONE:
+        warnings.append(f"{desired.name}: it is kept by {target}, but this host's network seems to be kept by {stored.found}")
+    if target in (NETPLAN, NETWORKMANAGER):
+        raise Failure(
+            f"{desired.name}: this host's network is kept by {target}, which this version writes no files for; "
+            "set persist: none and describe the bridge there yourself, or name the back end that runs (networkd, ifupdown)",
+            "unsupported_backend",
+        )
+    return target
+
+
+def _refuse(bridge: str, name: str, backend: Any, kept: Kept) -> None:
+    for link in (bridge, *kept.ports):
+        if not _SAFE.fullmatch(link):
+            raise Failure(
+                f"{link!r}: a name with such characters cannot be kept by {name}; use letters, digits, dots and dashes, or set persist: none",
+                "invalid_name",
+            )
+    gaps = backend.gaps(kept)
+    if gaps:
+        raise Failure(f"{bridge}: {name} cannot keep {', '.join(gaps)}; leave that out, or set persist: none", "unsupported_by_backend", gaps=gaps)
+
+
+def _changes(files: Dict[str, str], wanted: Wanted, actions: List[Action]) -> bool:
+    changed = False
+    for path, text in sorted(wanted.items()):
+        if files.get(path) == text:
+            continue
+        changed = True
+        if text is None:
+            actions.append(RemoveFile(path))
+            files.pop(path)
+        else:
+            actions.append(WriteFile(path, text))
+            files[path] = text
+    return changed
+
+
+# What is declared: what earlier tasks said, with what this one says and does
+
+
+def _kept(before: Observed, after: Observed, desired: Desired) -> Kept:
+    old = before.stored.kept
+    base = old or Kept()
+    ours = [item for item in after.addresses if not item.automatic]
+    if desired.addresses is not None:
+        addresses = desired.addresses
+    elif old is None:
+        addresses = tuple(item.cidr for item in ours)
+    else:
+        addresses = _followed(base.addresses, [item.cidr for item in before.addresses], [item.cidr for item in ours])
+    dhcp4 = _leased(before, desired) or (base.dhcp4 and desired.addresses is None)
+    routes = tuple(filter(_lasting, after.routes)) if old is None else _followed(base.routes, before.routes, list(filter(_lasting, after.routes)))
+    return Kept(
+        mac=_mac(before, after, desired),
+        mtu=desired.mtu or base.mtu,
+        options=_ordered(BRIDGE_FIELDS, {**base.options, **desired.options}),
+        ports=_ports(before, after, desired),
+        addresses=addresses,
+        routes=routes if dhcp4 else tuple(possible(routes, addresses)),
+        dhcp4=dhcp4,
+    )
+
+
+def _followed(base: Tuple[Any, ...], before: Any, after: Any) -> Tuple[Any, ...]:
+    """What was declared, without what this run takes away and with what it brings. What is only missing now stays declared."""
+    kept = [item for item in base if item in after or item not in before]
+    return tuple(dict.fromkeys([*kept, *(item for item in after if item not in before)]))
+
+
+def _lasting(words: Words) -> bool:
+    """Routes that somebody set. Those of clients and of routing daemons are theirs to make again."""
+    proto = words[words.index("proto") + 1] if "proto" in words else "boot"
+    return proto in ("boot", "static") and "expires" not in words
+
+
+def _leased(before: Observed, desired: Desired) -> bool:
+    held = [item for link in to_take(before, desired) for item in link.held if desired.addresses is None or item.cidr in desired.addresses]
+    return any(item.dynamic and ":" not in item.cidr for item in (*before.leased, *held))
+
+
+def _mac(before: Observed, after: Observed, desired: Desired) -> Optional[str]:
+    if desired.mac is not None or to_take(before, desired):
+        return after.mac
+    if before.stored.kept is not None:
+        return before.stored.kept.mac
+    return before.mac if before.exists and before.mac_fixed else None
+
+
+def _ports(before: Observed, after: Observed, desired: Desired) -> Dict[str, Mapping[str, Value]]:
+    old = before.stored.kept
+    there = {port.name for port in after.ports}
+    released = {port.name for port in before.ports} - there
+    found: Dict[str, Mapping[str, Value]] = {port.name: {} for port in after.ports if old is None and port.kind in _OF_HOST}
+    found.update(
+        {name: options for name, options in (old.ports if old else {}).items() if name not in released and (name in there or not desired.purge)}
+    )
+    for port in desired.ports or ():
+        name = before.links[port.name].name
+        found[name] = _ordered(PORT_FIELDS, {**found.get(name, {}), **port.options})
+    return dict(sorted(found.items()))
+
+
+def _ordered(fields: Tuple[Field, ...], options: Mapping[str, Value]) -> Dict[str, Value]:
+    return {item.name: options[item.name] for item in fields if item.name in options}
