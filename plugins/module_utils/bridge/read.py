@@ -20,13 +20,13 @@ from .plan_move import uplink
 PACKAGE = "iproute2"
 
 # Source: include/uapi/linux/netdevice.h: NET_ADDR_SET, an address that was set and that ports do not change.
-_ADDRESS_SET = "3"
+ADDRESS_SET = "3"
 
 
 def read(host: Host, desired: Desired) -> Observed:
     ip = host.require("ip", PACKAGE)
-    links = _json(host.run([ip, "-j", "-d", "addr", "show"]).stdout)
-    routes = {family: _json(_routes(host, ip, family)) for family in ("4", "6")}
+    links = from_json(host.run([ip, "-j", "-d", "addr", "show"]).stdout)
+    routes = {family: from_json(_routes(host, ip, family)) for family in ("4", "6")}
     routed = default_route_devices([*routes["4"], *routes["6"]])
     session = session_address(os.environ.get("SSH_CONNECTION", ""))
     observed = replace(parse_bridge(links, desired.name, routed), stored=stored(host, desired.name, links))
@@ -34,7 +34,7 @@ def read(host: Host, desired: Desired) -> Observed:
         assigned = host.try_read(f"/sys/class/net/{desired.name}/addr_assign_type") or ""
         observed = replace(
             observed,
-            mac_fixed=assigned.strip() == _ADDRESS_SET,
+            mac_fixed=assigned.strip() == ADDRESS_SET,
             routes=tuple(words for words in _of_device(routes, desired.name) if not is_of_kernel(words)),
             carries_session=session is not None and any(item.cidr.split("/")[0] == session for item in (*observed.addresses, *observed.leased)),
         )
@@ -93,7 +93,7 @@ def _with_default_route(routes: Mapping[str, List[Dict[str, Any]]], bridge: Obse
     )
 
 
-def _json(text: str) -> List[Dict[str, Any]]:
+def from_json(text: str) -> List[Dict[str, Any]]:
     """ip's JSON: a list, in which some versions leave empty objects, or no text at all where there is nothing."""
     if not text.strip():
         return []
