@@ -10,4 +10,17 @@ from .model import SPEC, from_params
 from .plan import facts, nothing, plan, view
 from .read import read
 
-RESOURCE = Resource(spec=SPEC, from_params=from_params, read=read, plan=plan, apply=apply, view=view, nothing=nothing, facts=facts)
+#: Seconds within which a back end that was told to read its files again has looked at the bridge.
+_SETTLED_WITHIN = 10.0
+
+RESOURCE = Resource(
+    spec=SPEC,
+    from_params=from_params,
+    read=read,
+    plan=plan,
+    apply=apply,
+    view=view,
+    nothing=nothing,
+    facts=facts,
+    settle=lambda desired: _SETTLED_WITHIN,
+)

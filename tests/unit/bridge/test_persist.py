@@ -249,13 +249,20 @@ def test_a_host_without_any_back_end_says_so():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "iface eth0 inet dhcp", INTERFACES, "auto eth0 \\\n  lo\niface eth0 inet static\n\taddress 203.0.113.7/24\n\n# end\n"]
+    "text",
+    [
+        "",
+        "iface eth0 inet dhcp",
+        INTERFACES,
+        "auto eth0 \\\n  lo\niface eth0 inet static\n\taddress 203.0.113.7/24\n\n# end\n",
+        "auto eth0 eth0:1\niface eth0:1 inet static\n  address 203.0.113.8/24\n",
+    ],
 )
 def test_stanzas_come_back_byte_for_byte(text):
     hidden = ifupdown.hide(text, "br0", "eth0")
     assert ifupdown.give_back(hidden, "br0") == text and ifupdown.hide(hidden, "br0", "eth0") == hidden
     left = [line for line in hidden.splitlines() if not line.startswith("#")]
-    assert not any("eth0" in line.split() for line in left) and ifupdown.give_back(hidden, "br1") == hidden
+    assert not any(word.startswith("eth0") for line in left for word in line.split()) and ifupdown.give_back(hidden, "br1") == hidden
 
 
 def test_a_record_that_was_edited_is_made_anew():

@@ -166,16 +166,21 @@ def hide(text: str, bridge: str, port: str) -> str:
         words = _words(entry)
         first = words[0] if words else ""
         if first in _STANZAS or first.startswith("allow-"):
-            inside = first == "iface" and port in words[1:2]
-        listed = (first in _LISTS or first.startswith("allow-")) and port in words[1:]
+            inside = first == "iface" and _is_for(port, words[1:2])
+        listed = (first in _LISTS or first.startswith("allow-")) and _is_for(port, words[1:])
         if (inside and first and not first.startswith("#")) or listed:
             found += [_mark(bridge, ":") + line for line in entry]
-            rest = [word for word in words if word != port]
+            rest = [words[0], *(word for word in words[1:] if not _is_for(port, [word]))]
             if listed and len(rest) > 1:
                 found += [_mark(bridge, "+") + "next line\n", " ".join(rest) + "\n"]
         else:
             found += entry
     return "".join(found)
+
+
+def _is_for(port: str, names: List[str]) -> bool:
+    """Whether one of the names is the interface, or a further address of it: eth0:1."""
+    return any(name.partition(":")[0] == port for name in names)
 
 
 def _without(text: str, bridge: str, ports: List[str]) -> str:
@@ -206,7 +211,7 @@ def _hidden(files: Wanted, bridge: str) -> Dict[str, List[str]]:
         for entry in _entries("".join(line[len(mark) :] for line in (text or "").splitlines(keepends=True) if line.startswith(mark))):
             words = _words(entry)
             if words[0] == "iface":
-                port = words[1]
+                port = words[1].partition(":")[0]
             elif port and words[0] not in _LISTS and not words[0].startswith("allow-"):
                 found.setdefault(port, []).append(" ".join(words))
     return found
