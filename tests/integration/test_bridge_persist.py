@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Dict, Iterator, List
 
@@ -24,7 +25,8 @@ ETC = """
 set -e
 mount -t overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" vt /etc
 for folder in network systemd/network netplan; do mount --bind "$1/etc/$folder" "/etc/$folder"; done
-for folder in /run /var/lib; do mount -t tmpfs vt "$folder"; done
+mount --bind "$1/run" /run
+mount -t tmpfs vt /var/lib
 shift
 exec "$@"
 """
@@ -42,7 +44,8 @@ def etc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("network/interfaces.d", "systemd/network", "netplan"):
             (folder / "etc" / name).mkdir(parents=True)
             (folder / "upper" / name).mkdir(parents=True)
-        (folder / "work").mkdir()
+        for name in ("work", "run"):
+            (folder / name).mkdir()
         subprocess.run(["ip", "netns", "delete", NAMESPACE], check=False, capture_output=True, env=ENV)
         subprocess.run(["ip", "netns", "add", NAMESPACE], check=True, env=ENV)
         try:
@@ -68,6 +71,7 @@ def clean(etc: Path) -> None:
     ip("route", "add", "198.51.100.0/24", "via", "203.0.113.1", "dev", "vt-p0")
     for path in (*etc.glob("network/interfaces.d/*"), *etc.glob("systemd/network/*"), *etc.glob("netplan/*")):
         path.unlink()
+    (etc.parent / "run/systemd/netif/state").unlink(missing_ok=True)
     (etc / "network/interfaces").write_text(INTERFACES)
     (etc / "systemd/network/10-vt-p0.network").write_text("[Match]\nName=vt-p0\n[Network]\nAddress=203.0.113.7/24\nDNS=203.0.113.53\n")
 
@@ -168,6 +172,21 @@ def test_a_rollback_gives_the_files_back(etc):
     result = run_module("bridge", {**TAKEN, "persist": "ifupdown", "verify_hosts": ["203.0.113.250"], "rollback_timeout": 6})
     assert result["failed"] and result["code"] == "rolled_back", result
     assert files(etc) == before and BRIDGE not in ip("-br", "link", "show")
+
+
+def test_a_back_end_that_fails_is_undone_with_everything_else(etc):
+    """The live change is made and the files are written, then systemd-networkd, which seems to run, cannot be told."""
+    before = files(etc)
+    state = etc.parent / "run/systemd/netif/state"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.touch()
+    result = run_module("bridge", {**TAKEN, "persist": "networkd", "verify_hosts": ["203.0.113.7"], "rollback_timeout": 5})
+    assert result["failed"] and "networkctl" in result["msg"] and "write_file" in [action["action"] for action in result["actions"]]
+    deadline = time.monotonic() + 60
+    while BRIDGE in ip("-br", "link", "show") or files(etc) != before:
+        assert time.monotonic() < deadline, files(etc)
+        time.sleep(0.1)
+    assert "203.0.113.7/24" in ip("-br", "address", "show", "dev", "vt-p0") and "via 203.0.113.1 dev vt-p0" in ip("route", "show")
 
 
 def test_auto_finds_the_back_end_and_check_mode_writes_nothing(etc):
