@@ -376,7 +376,7 @@ resource:
       description: What keeps it after a reboot, V(networkd), V(ifupdown) or V(none).
       type: str
     files:
-      description: The files that do, by their paths, with those of others that were changed for it. Returned where there are any.
+      description: The files that do, by their paths, with the lines that were set aside in files of others. Returned where there are any.
       type: dict
   sample:
     name: br0

@@ -40,9 +40,9 @@ def persist(before: Observed, after: Observed, desired: Desired, actions: List[A
 
 
 def shown(observed: Observed) -> Dict[str, str]:
-    """The files that keep the bridge, those of others that were changed for it included."""
-    paths = [path for _name, backend in BACKENDS for path in backend.concerned(observed.name, observed.stored.files)]
-    return {path: observed.stored.files[path] for path in sorted(paths)}
+    """The files that keep the bridge, with the lines that were set aside in those of others."""
+    found = {path: text for _name, backend in BACKENDS for path, text in backend.shown(observed.name, observed.stored.files).items()}
+    return dict(sorted(found.items()))
 
 
 def _target(desired: Desired, stored: Stored, warnings: List[str]) -> str:

@@ -76,6 +76,14 @@ iface eth1 inet manual
 IFUPDOWN_FILES = {ifupdown.MAIN: INTERFACES, f"{ifupdown.FOLDER}/eth0": "iface eth0 inet6 static\n    address 2001:db8:113::7/64\n"}
 
 
+def test_other_stanzas_are_never_shown():
+    wireless = "iface wlan0 inet dhcp\n    wpa-psk Geheim\n"
+    plan = taken(host_with("ifupdown", {**IFUPDOWN_FILES, ifupdown.MAIN: INTERFACES + wireless}))
+    shown = planner.view(plan.after, Desired("br0"))["files"]
+    assert "Geheim" in plan.after.stored.files[ifupdown.MAIN] and "#virtops br0: iface eth0 inet static" in shown[ifupdown.MAIN]
+    assert "Geheim" not in str(shown) and "Geheim" not in str([action.describe() for action in plan.actions])
+
+
 def host_with(backend, files, **more):
     return Stored(found=backend, running=backend == "networkd", files=files, **more)
 

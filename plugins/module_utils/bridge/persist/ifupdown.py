@@ -37,9 +37,11 @@ def own(bridge: str, files: Texts) -> List[str]:
     return [path(bridge)] if is_ours(files.get(path(bridge), ""), bridge) else []
 
 
-def concerned(bridge: str, files: Texts) -> List[str]:
-    """The files of ours, and those of others with a mark of ours."""
-    return [*own(bridge, files), *(name for name, text in _stanza_files(files) if give_back(text, bridge) != text)]
+def shown(bridge: str, files: Texts) -> Dict[str, str]:
+    """The files of ours, and of those of others the lines with our mark alone: other stanzas may have passwords."""
+    marks = (_mark(bridge, ":"), _mark(bridge, "+"))
+    marked = {name: "".join(line for line in text.splitlines(keepends=True) if line.startswith(marks)) for name, text in _stanza_files(files)}
+    return {**{name: files[name] for name in own(bridge, files)}, **{name: text for name, text in marked.items() if text}}
 
 
 def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:

@@ -88,7 +88,8 @@ def own(bridge: str, files: Texts) -> List[str]:
     return sorted(found, key=lambda path: path != record)
 
 
-concerned = own
+def shown(bridge: str, files: Texts) -> Dict[str, str]:
+    return {name: files[name] for name in own(bridge, files)}
 
 
 def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
