@@ -6,6 +6,9 @@ module_process.py NAME runs one module, with {"ANSIBLE_MODULE_ARGS": {...}} on s
 
 module_process.py alone answers requests, a line of JSON each: {"module": NAME, "arguments": {...}, "env": {...}} gives
 {"stdout": ..., "stderr": ...}. Only the start of Python is shared: every module runs in a fork of its own.
+
+In check mode, in a module that only reads and where the environment has VIRTOPS_WATCH, a call that changes something in libvirt ends the
+module. VIRTOPS_KILL=2:FILE kills the process of the pid file after two such calls.
 """
 
 from __future__ import annotations
@@ -18,13 +21,23 @@ import traceback
 from types import ModuleType
 
 from ansible.module_utils import basic
+from watched_libvirt import killing, watch
 
 
 def _module(name: str) -> ModuleType:
     return importlib.import_module(f"ansible_collections.virtops.linux.plugins.modules.{name}")
 
 
+def _watch(name: str, arguments: dict) -> None:
+    count, _colon, pid_file = os.environ.get("VIRTOPS_KILL", "").partition(":")
+    if count:
+        watch(killing(int(count), pid_file))
+    elif name.endswith("_info") or arguments.get("_ansible_check_mode") or os.environ.get("VIRTOPS_WATCH"):
+        watch()
+
+
 def _run(name: str, arguments: bytes) -> None:
+    _watch(name, json.loads(arguments)["ANSIBLE_MODULE_ARGS"])
     basic._ANSIBLE_ARGS = arguments
     basic._ANSIBLE_PROFILE = "legacy"  # ansible-core 2.19 and newer ask for the form of the options; older ones ignore it
     _module(name).main()
