@@ -76,10 +76,18 @@ def _message(error: Any) -> str:
     return " ".join(str(error.get_error_message() or error).split())
 
 
+def _broke(api: Any, error: Any) -> bool:
+    """Whether the connection itself broke, whatever was asked. Source: virNetSocket, virNetClient."""
+    return error.get_error_domain() == api.VIR_FROM_RPC and error.get_error_code() in (api.VIR_ERR_SYSTEM_ERROR, api.VIR_ERR_INTERNAL_ERROR)
+
+
 def _failure(api: Any, error: Any, sentence: str, code: Optional[str] = None) -> Failure:
     known = {getattr(api, name): ours for name, ours in _CODES.items() if hasattr(api, name)}
     number = error.get_error_code()
     message = _message(error)
+    if _broke(api, error):
+        way_out = "; libvirtd went away meanwhile: see that it runs, and run the task again, which goes on from here"
+        return Failure(f"{sentence}: {message}{way_out}", "libvirt_unreachable", libvirt_message=message, libvirt_code=number)
     return Failure(f"{sentence}: {message}", code or known.get(number, "libvirt_error"), libvirt_message=message, libvirt_code=number)
 
 

@@ -16,12 +16,13 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, List, Tuple
+from typing import Dict, List
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "tests")]
 
 from support.modules import Result, run_module  # noqa: E402
+from support.private_libvirt import NAMESPACES, cover  # noqa: E402
 
 from benchmarks.corpus.fetch import fetch, version  # noqa: E402
 from benchmarks.corpus.kinds import KINDS, Kind, virsh  # noqa: E402
@@ -82,9 +83,7 @@ def _measure(kind: Kind, row: Row, what: str, text: str) -> None:
 
 def inside(names: List[str], tests: Path) -> int:
     """Behind the namespaces: libvirt's state on file systems of its own, and a libvirtd that knows nothing else."""
-    _private("/etc/libvirt", keep=lambda path: path.parts[-2] != "autostart" and path.parent.name not in ("qemu", "networks", "storage"))
-    for folder in ("/run/libvirt", "/var/lib/libvirt", "/var/log/libvirt"):
-        _private(folder, keep=Path.is_dir)
+    cover()
     daemons = []
     for name in ("virtlogd", "libvirtd"):
         command = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin") or name
@@ -99,21 +98,6 @@ def inside(names: List[str], tests: Path) -> int:
     finally:
         for daemon in daemons:
             daemon.terminate()
-
-
-def _private(folder: str, keep: Callable[[Path], bool]) -> None:
-    """A file system of its own over a folder, with those of its files (and all folders above them) that are to be kept."""
-    path = Path(folder)
-    old: List[Tuple[Path, bytes]] = [(one, one.read_bytes()) for one in path.rglob("*") if one.is_file() and not one.is_symlink() and keep(one)]
-    folders = [(one, one.stat()) for one in path.rglob("*") if one.is_dir() and not one.is_symlink()]
-    whole = path.stat()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "vt-corpus", folder], check=True)
-    for one, stat in [(path, whole), *folders]:
-        one.mkdir(exist_ok=True)
-        os.chown(one, stat.st_uid, stat.st_gid)
-        one.chmod(stat.st_mode & 0o7777)
-    for one, content in old:
-        one.write_bytes(content)
 
 
 def report(names: List[str], tests: Path) -> int:
@@ -140,8 +124,7 @@ def main() -> int:
     tests = fetch(ROOT / ".cache/corpus")
     if os.environ.get(INSIDE):
         return inside(names, tests)
-    namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    return subprocess.run([*namespaces, sys.executable, __file__, *names], env={**os.environ, INSIDE: "1"}, check=False).returncode
+    return subprocess.run([*NAMESPACES, sys.executable, __file__, *names], env={**os.environ, INSIDE: "1"}, check=False).returncode
 
 
 if __name__ == "__main__":
