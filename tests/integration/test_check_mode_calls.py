@@ -67,7 +67,7 @@ BESIDES: Dict[str, Dict[str, Any]] = {
     "auth": {"type": "chap", "username": "vt", "secret_usage": "vt"},
 }
 #: What another option needs beside it.
-WITH: Dict[str, Dict[str, Any]] = {"delete": {"state": "absent"}, "wipe": {"state": "absent"}}
+WITH: Dict[str, Dict[str, Any]] = {"delete": {"state": "absent"}, "wipe": {"state": "absent"}, "max_vcpus": {"vcpus": 2}}
 
 
 @pytest.fixture(scope="module")
