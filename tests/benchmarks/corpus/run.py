@@ -26,6 +26,7 @@ from support.private_libvirt import NAMESPACES, cover  # noqa: E402
 
 from benchmarks.corpus.fetch import fetch, version  # noqa: E402
 from benchmarks.corpus.kinds import KINDS, Kind, virsh  # noqa: E402
+from benchmarks.corpus.reasons import REASONS  # noqa: E402
 
 INSIDE = "VIRTOPS_CORPUS"
 #: Of what must hold of all, and of what may have reasons.
@@ -70,7 +71,8 @@ def _measure(kind: Kind, row: Row, what: str, text: str) -> None:
     params = {**kind.options, "xml": text}
     handle = kind.handle(text)
     adopted = run_module(kind.module, params, check=True)
-    row.count("adopted", not adopted["failed"] and not adopted["changed"], what, _reason(adopted))
+    why = REASONS.get(what.rpartition("/")[2].rpartition(".")[0], "nobody knows why yet")
+    row.count("adopted", not adopted["failed"] and not adopted["changed"], what, f"{_reason(adopted)}: {why}")
     kind.remove(handle)
     before, applied = run_module(kind.module, params, check=True), run_module(kind.module, params)
     row.count("predicted", before.get("actions") == applied.get("actions"), what, (before.get("actions"), applied.get("actions")))

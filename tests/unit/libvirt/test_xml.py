@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.rules import RULES, shared
@@ -195,9 +197,42 @@ def test_numbers_and_addresses():
         ("<devices><interface><target dev='vnet7'/></interface></devices>", "<devices><interface /></devices>"),
         ("<cpu mode='host-model'><model fallback='allow'/></cpu>", '<cpu mode="host-model" />'),
         ("<cpu><numa><cell cpus='1,0' memory='1' unit='MiB'/></numa></cpu>", '<cpu><numa><cell cpus="0-1" memory="1024" unit="KiB" /></numa></cpu>'),
+        ("<os><bootmenu enable='no' timeout='3000'/></os>", '<os><bootmenu enable="no" /></os>'),
+        (
+            "<cputune><vcpusched vcpus='1,0' scheduler='rr'/></cputune>",
+            "".join(["<cputune>", *(f'<vcpusched vcpus="{cpu}" scheduler="rr" />' for cpu in (0, 1)), "</cputune>"]),
+        ),
+        ("<numatune><memory placement='auto' nodeset='0'/></numatune>", '<numatune><memory placement="auto" /></numatune>'),
+        ("<devices><disk device='cdrom' snapshot='no'/></devices>", '<devices><disk device="cdrom" /></devices>'),
+        ("<devices><disk snapshot='no'/></devices>", '<devices><disk snapshot="no" /></devices>'),
+        ("<devices><filesystem fmode='644'/></devices>", '<devices><filesystem fmode="0644" /></devices>'),
+        ("<devices><interface><model type='VirtIO'/></interface></devices>", '<devices><interface><model type="virtio" /></interface></devices>'),
+        (
+            "<devices><redirfilter><usbdev class='8' vendor='0x15e1' product='-1' version='9.4'/></redirfilter></devices>",
+            '<devices><redirfilter><usbdev class="0x08" vendor="0x15E1" version="9.40" /></redirfilter></devices>',
+        ),
+        (
+            "<devices><channel type='unix'><source path='/tmp/domain-old/x.0'/><target name='x.0'/></channel></devices>",
+            '<devices><channel type="unix"><target name="x.0" /></channel></devices>',
+        ),
+        ("<seclabel><imagelabel>x</imagelabel></seclabel>", "<seclabel />"),
     ],
 )
 def test_libvirts_own_spelling(text, spelled):
     node = tree(f"<domain>{text}</domain>")
     assert render(node) == f"<domain>{spelled}</domain>"
     assert canonical(node, RULES) == node
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<disk><target dev='a'/><source><seclabel model='selinux' labelskip='yes'/></source></disk>",
+        "<interface><mac address='52:54:00:00:00:01'/><coalesce><rx><frames max='0'/></rx></coalesce></interface>",
+    ],
+)
+def test_what_says_nothing_is_no_difference(text):
+    bare = re.sub("<(source|coalesce)>.*</(source|coalesce)>", "<source dev='x'/>", text)
+    assert differences(tree(f"<domain><devices>{bare}</devices></domain>"), tree(f"<domain><devices>{text}</devices></domain>"), RULES) == ()
+    said = text.replace("labelskip='yes'", "relabel='no'").replace("max='0'", "max='7'")
+    assert differences(tree(f"<domain><devices>{bare}</devices></domain>"), tree(f"<domain><devices>{said}</devices></domain>"), RULES) != ()

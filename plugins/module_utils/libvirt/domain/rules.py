@@ -114,6 +114,7 @@ _SHARED = {
     "iothreadids/iothread",
     "vcpus/vcpu",
     "cpu/numa/cell/distances/sibling",
+    "os/firmware/feature",
 }
 
 

@@ -54,6 +54,8 @@ _CONTAINERS = {
     "devices/interface/bandwidth",
     "devices/interface/guest",
     "devices/interface/backend",
+    "devices/interface/coalesce",
+    "devices/interface/coalesce/rx",
     "cpu",
     "iothreadids",
     "pm",
@@ -64,6 +66,10 @@ _CONTAINERS = {
 def implied(path: str, node: Node) -> bool:
     if path.startswith("memtune/") and node.text.isdigit():
         return int(node.text) >= _UNLIMITED
+    if path == "devices/interface/coalesce/rx/frames":
+        return node.attributes.get("max", "0") == "0"
+    if path.startswith("devices/") and node.tag == "seclabel":  # that a device may have a label, and not which
+        return node.find("label") is None and node.attributes.get("relabel") != "no"
     if path in _CONTAINERS and not node.attributes and not node.text:
         return all(implied(f"{path}/{child.tag}", child) for child in node.children)
     return False

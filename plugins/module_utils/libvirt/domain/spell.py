@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Callable, Dict
+from typing import Callable, Dict, List, Optional
 
-from ..spelling import kib, mac_address, number, pci_address, set_of_numbers, sized, sized_anyhow, uuid_text
+from ..spelling import kib, mac_address, members_of_set, number, pci_address, set_of_numbers, sized, sized_anyhow, uuid_text
 from ..xmltree import Node
 
 #: Element whose text is a size → the unit where none is said. Source: formatdomain.
@@ -36,7 +36,7 @@ _TEXT = {"name", "title", "description", "os/cmdline"}
 _SETS = ("cpuset", "nodeset")
 
 #: What a running guest's XML has and a definition does not keep: libvirt drops it from a definition that was made of one.
-_RUNTIME_CHILDREN = {"devices/disk": ("mirror",), "": ("id",)}
+_RUNTIME_CHILDREN = {"devices/disk": ("mirror",), "": ("id",), "seclabel": ("imagelabel",)}
 _RUNTIME_ATTRIBUTES = {
     "devices/console": ("@tty",),
     "devices/channel/target": ("@state",),
@@ -116,6 +116,8 @@ def _disk(node: Node) -> Node:
     source = node.find("source")
     if source is not None and node.attributes.get("device") in ("cdrom", "floppy") and not source.without("@index").says_something:
         node = node.without("source")
+    if node.attributes.get("snapshot") == "no" and (node.attributes.get("device") == "cdrom" or node.find("readonly")):  # it never has any
+        node = node.without("@snapshot")
     empty = node.attributes.get("device") in ("cdrom", "floppy") and node.find("source") is None
     return node.with_attributes(type="file") if empty and "type" in node.attributes else node
 
@@ -137,9 +139,62 @@ def _character(node: Node) -> Node:
     if node.attributes.get("type") != "unix":
         return node.without("source") if node.attributes.get("type") == "pty" else node
     source = node.find("source")
-    if source and source.attributes.get("path", _OWN_SOCKETS).startswith(_OWN_SOCKETS) and node.tag == "channel":
+    if source and node.tag == "channel" and _own_socket(source.attributes.get("path", _OWN_SOCKETS), node.get("target@name")):
         node = node.without("source")
     return node.without("protocol")
+
+
+def _own_socket(path: str, channel: Optional[str]) -> bool:
+    """Source: qemuDomainChrMatchDefaultPath, which takes a folder for a guest's own wherever it is."""
+    return path.startswith(_OWN_SOCKETS) or (channel is not None and re.search(f"domain-[^/]+/{re.escape(channel)}$", path) is not None)
+
+
+def _boot_menu(node: Node) -> Node:
+    return node.without("@timeout") if node.attributes.get("enable") == "no" else node
+
+
+def _cpu_tuning(node: Node) -> Node:
+    """How sets of CPUs and threads are scheduled is kept of each alone."""
+    children: List[Node] = []
+    for child in node.children:
+        name = {"vcpusched": "vcpus", "iothreadsched": "iothreads"}.get(child.tag, "")
+        members = members_of_set(child.attributes[name]) if name in child.attributes else None
+        children += [child] if members is None else [child.with_attributes(**{name: str(member)}) for member in sorted(members)]
+    return replace(node, children=tuple(children))
+
+
+def _numa_memory(node: Node) -> Node:
+    return node.without("@nodeset") if node.attributes.get("placement") == "auto" else node
+
+
+def _file_modes(node: Node) -> Node:
+    modes = {name: node.attributes[name] for name in ("fmode", "dmode") if re.fullmatch("[0-7]+", node.attributes.get(name, ""))}
+    return node.with_attributes(**{name: f"{int(mode, 8):04o}" for name, mode in modes.items()})
+
+
+def _redirected(node: Node) -> Node:
+    """What is -1 may be anything. A version has two decimals: 9.4 is 9.40. Source: virDomainRedirFilterUSBDevDefFormat."""
+    said = {name: value for name, value in node.attributes.items() if value != "-1"}
+    for name, digits in (("class", 2), ("vendor", 4), ("product", 4)):
+        if name in said:
+            said[name] = re.sub("[a-f]", lambda digit: digit[0].upper(), number(said[name], digits))
+    version = re.fullmatch(r"([0-9]+)(?:\.([0-9]{1,2}))?", said.get("version", ""))
+    if version:
+        said["version"] = f"{int(version[1])}.{(version[2] or ''):0<2}"
+    return replace(node, attributes=said)
+
+
+#: Models of network cards that libvirt knows, whose case it does not mind. Source: virDomainNetModelType.
+_CARDS = (
+    "netfront rtl8139 virtio e1000 e1000e igb virtio-transitional virtio-non-transitional usb-net spapr-vlan lan9118 scm91c111 vlance vmxnet "
+    "vmxnet2 vmxnet3 Am79C970A 82540EM 82545EM 82543GC"
+)
+_CARD = {name.lower(): name for name in _CARDS.split()}
+
+
+def _card(node: Node) -> Node:
+    model = node.attributes.get("type", "")
+    return node.with_attributes(type=_CARD[model.lower()]) if model.lower() in _CARD else node
 
 
 def _graphics(node: Node) -> Node:
@@ -160,6 +215,12 @@ _RULES: Dict[str, Callable[[Node], Node]] = {
     "devices/disk/source": _iscsi,
     "devices/hostdev/source": _iscsi,
     "devices/graphics": _graphics,
+    "devices/interface/model": _card,
+    "devices/filesystem": _file_modes,
+    "devices/redirfilter/usbdev": _redirected,
+    "os/bootmenu": _boot_menu,
+    "cputune": _cpu_tuning,
+    "numatune/memory": _numa_memory,
 }
 
 
