@@ -173,7 +173,7 @@ options:
           - A running guest gets it at once between networks, and between bridges, else at its next start.
         type: str
       mac:
-        description: The MAC address.
+        description: The MAC address. One that another guest has already is a warning.
         type: str
       model:
         description: The device that the guest sees. A new one is V(virtio).

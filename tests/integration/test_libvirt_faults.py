@@ -121,6 +121,15 @@ def test_a_name_that_another_uuid_has(virt: PrivateLibvirt) -> None:
     settled("libvirt_domain", GUEST)
 
 
+def test_a_mac_address_that_another_guest_has(virt: PrivateLibvirt) -> None:
+    nic = {"type": "user", "mac": "52:54:00:00:B0:07"}
+    apply("libvirt_domain", {**GUEST, "name": OTHER, "interfaces": [nic]})
+    options = {**GUEST, "interfaces": [nic]}
+    for run in (check, apply):
+        assert f"52:54:00:00:b0:07 is that of the guest {OTHER}" in str(run("libvirt_domain", options)["warnings"])
+    settled("libvirt_domain", options)
+
+
 def test_a_disk_that_another_guest_writes_to(virt: PrivateLibvirt) -> None:
     path = _image(virt, "/var/lib/libvirt/images/vt-bn.qcow2")
     guest = {**GUEST, "state": "running", "disks": [{"path": path}]}

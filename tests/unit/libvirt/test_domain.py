@@ -204,3 +204,12 @@ def test_a_uuid_cannot_be_taken_or_changed():
         p.plan(Observed(uuid_holder="other"), wish)
     with pytest.raises(Failure, match="cannot change"):
         p.plan(guest(), wish)
+
+
+def test_a_mac_address_that_another_guest_has_is_told_once():
+    nic = {"type": "user", "mac": "52:54:00:00:00:07"}
+    observed = Observed(mac_holders=(("52:54:00:00:00:07", "other"),))
+    plan = p.plan(observed, desired(type="qemu", memory="1G", interfaces=[nic]))
+    assert "52:54:00:00:00:07 is that of the guest other" in plan.warnings[0] and plan.after.mac_holders == ()
+    have = guest("<devices><interface type='user'><mac address='52:54:00:00:00:07'/></interface></devices>")
+    assert p.plan(have, desired(interfaces=[nic])).warnings == ()

@@ -153,7 +153,7 @@ class Observed:
     snapshots, checkpoints: whether it has any. disks: its images, looked at only where they are to go.
     persistent: whether it is still there after it shuts down.
     record: what the last define of a request that libvirt did not keep whole left behind: digests of the request and of its outcome.
-    uuid_holder: who else has the UUID that the wish names.
+    uuid_holder: who else has the UUID that the wish names. mac_holders: MAC addresses that are new to it, and who has them already.
     virt_type, arch: of a new guest on this host. machine_id: what its MAC addresses are made from.
     """
 
@@ -169,6 +169,7 @@ class Observed:
     persistent: bool = True
     record: Tuple[str, ...] = ()
     uuid_holder: Optional[str] = None
+    mac_holders: Tuple[Tuple[str, str], ...] = ()
     virt_type: str = "kvm"
     arch: str = ""
     machine_id: str = ""

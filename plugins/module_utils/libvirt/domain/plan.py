@@ -49,7 +49,7 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
         return absent(observed, desired)
     change, definition, warnings = define(observed, desired)
     actions: List[Action] = []
-    after = replace(observed, inactive=definition, uuid_holder=None, state="shutoff" if observed.inactive is None else observed.state)
+    after = replace(observed, inactive=definition, uuid_holder=None, mac_holders=(), state="shutoff" if observed.inactive is None else observed.state)
     if change:
         actions.append(change)
         after = replace(after, persistent=True, record=())

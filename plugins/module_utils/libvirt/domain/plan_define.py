@@ -22,12 +22,20 @@ def define(observed: Observed, desired: Desired) -> Tuple[Optional[DefineDomain]
     refuse_taken_uuid(f"guest {name}", observed.uuid_holder)
     if observed.inactive is None:
         definition = _new(observed, desired)
-        return DefineDomain(name, None, definition, wish), definition, ()
+        return DefineDomain(name, None, definition, wish), definition, _taken(observed, name)
     change, warnings = redefined(f"guest {name}", observed, observed.inactive, wish, RULES)
     if change is None:
         return None, observed.inactive, warnings
     definition = _with_macs(change[1], observed, name)
-    return DefineDomain(name, change[0], definition, wish), definition, warnings
+    return DefineDomain(name, change[0], definition, wish), definition, warnings + _taken(observed, name)
+
+
+def _taken(observed: Observed, name: str) -> Tuple[str, ...]:
+    """No refusal: one of two such guests may be meant to stand in for the other."""
+    sentence = (
+        "guest {}: its MAC address {} is that of the guest {}, too; on one network only one of them can be reached, so give one another address"
+    )
+    return tuple(sentence.format(name, mac, other) for mac, other in observed.mac_holders)
 
 
 def _new(observed: Observed, desired: Desired) -> Node:

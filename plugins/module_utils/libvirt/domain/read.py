@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple
 
 from ...engine.errors import Failure
 from ...engine.host import Host
@@ -63,6 +63,7 @@ def read(connection: Connection, desired: Desired, accelerated: Accelerated) -> 
             persistent=persistent,
             record=record,
             machine_id=machine_id or connection.uri,
+            mac_holders=tuple(_mac_holders(connection, desired, inactive)),
             **(_going(connection, guest, inactive, desired) if desired.state == "absent" else {}),
         )
 
@@ -111,8 +112,37 @@ def _missing(connection: Connection, desired: Desired, accelerated: Accelerated,
     kind = ""
     if desired.type == AUTO and desired.state != "absent":
         kind = _type_of(connection, desired.name, accelerated)
-    arch = str(connection.virt.getInfo()[0])
-    return Observed(uuid_holder=holder.name() if holder else None, virt_type=kind, arch=arch, machine_id=machine_id)
+    return Observed(
+        uuid_holder=holder.name() if holder else None,
+        mac_holders=tuple(_mac_holders(connection, desired, Node("domain"))),
+        virt_type=kind,
+        arch=str(connection.virt.getInfo()[0]),
+        machine_id=machine_id,
+    )
+
+
+def _mac_holders(connection: Connection, desired: Desired, inactive: Node) -> Iterator[Tuple[str, str]]:
+    """The other guests are asked only where the wish names an address that the guest does not have yet."""
+    new = _macs(desired.wish) - _macs(inactive) if desired.state != "absent" else set()
+    for other in connection.virt.listAllDomains(0) if new else ():
+        if other.name() != desired.name:
+            text = _text_of(connection, other)
+            yield from ((mac, other.name()) for mac in sorted(new) if f"'{mac}'" in text)
+
+
+def _macs(tree: Node) -> Set[str]:
+    devices = tree.find("devices")
+    return {nic.get("mac@address") or "" for nic in devices.all("interface")} - {""} if devices else set()
+
+
+def _text_of(connection: Connection, guest: Any) -> str:
+    """Its XML, or nothing where it went away since it was listed."""
+    try:
+        return str(guest.XMLDesc(0))
+    except connection.api.libvirtError as error:
+        if error.get_error_code() == connection.api.VIR_ERR_NO_DOMAIN:
+            return ""
+        raise
 
 
 def _type_of(connection: Connection, name: str, accelerated: Accelerated) -> str:
