@@ -68,6 +68,7 @@ def test_libvirtd_is_killed_after_each_step(virt: PrivateLibvirt, what: str) -> 
             if result["failed"]:
                 assert result["code"] == "libvirt_unreachable" and killed, result
                 assert "\n" not in result["msg"] and "exception" not in result, result
+                assert result["changed"] == bool(result["actions"]), result
                 assert (NAME in result["msg"] or UUID in result["msg"]) and "libvirtd went away" in result["msg"], result
             apply(module, options)
             settled(module, options)

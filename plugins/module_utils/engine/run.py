@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import time
 import traceback
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, List, Mapping, NoReturn, Set, Tuple, TypeVar
+from typing import Any, Callable, Dict, Generic, Iterator, List, Mapping, NoReturn, Set, Tuple, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -108,17 +108,14 @@ def converge(resource: Resource[Access, Desired, Observed], host: Host, params: 
 
 def _apply(resource: Resource[Access, Desired, Observed], access: Access, desired: Desired, before: Observed, plan: Plan[Observed]) -> Dict[str, Any]:
     done: List[Action] = []
-    try:
+    with _telling(done):
         for action in plan.actions:
             resource.apply(access, action)
             done.append(action)
-    except Failure as failure:
-        failure.details.setdefault("actions", _describe(done))
-        failure.details.setdefault("changed", bool(done))
-        raise
     deadline = time.monotonic() + resource.settle(desired)
     while True:
-        after = resource.read(access, desired)
+        with _telling(done):
+            after = resource.read(access, desired)
         remaining = resource.plan(after, desired)
         if not remaining.actions:
             return _result(resource, desired, before, after, plan, remaining)
@@ -133,6 +130,17 @@ def _apply(resource: Resource[Access, Desired, Observed], access: Access, desire
         actions=_describe(plan.actions),
         remaining=_describe(remaining.actions),
     )
+
+
+@contextmanager
+def _telling(done: List[Action]) -> Iterator[None]:
+    """A failure tells what was done before it."""
+    try:
+        yield
+    except Failure as failure:
+        failure.details.setdefault("actions", _describe(done))
+        failure.details.setdefault("changed", bool(done))
+        raise
 
 
 def _result(

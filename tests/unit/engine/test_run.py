@@ -77,6 +77,20 @@ def test_a_failure_tells_what_was_done_before(host):
     assert caught.value.details == {"actions": [], "changed": False}
 
 
+def test_a_failure_to_look_again_tells_what_was_done(host):
+    seen = []
+
+    def read(host, desired):
+        seen.append(desired)
+        if len(seen) > 1:
+            raise Failure("no", "no")
+        return WORD.read(host, desired)
+
+    with pytest.raises(Failure) as caught:
+        converge(replace(WORD, read=read), host, {"word": "hello"}, check=False)
+    assert len(caught.value.details["actions"]) == 1 and caught.value.details["changed"]
+
+
 def test_check_mode_starts_from_nothing_where_the_tool_is_missing(host):
     def read(host, desired):
         raise NotReady("wordd: not installed", "tool_missing")

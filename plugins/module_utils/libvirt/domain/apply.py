@@ -27,11 +27,12 @@ _NAMESPACE = "https://virtops.org/linux/1"
 
 
 def apply(connection: Connection, action: Action) -> None:
-    _do(action, connection)
+    with connection.explained(f"guest {action.target}: {action.kind.replace('_', ' ')} is not done"):
+        _do(action, connection)
 
 
 def _find(connection: Connection, name: str) -> Any:
-    with connection.explained(f"guest {name}: gone meanwhile"):
+    with connection.explained(f"guest {name}: cannot be found again"):
         return connection.virt.lookupByName(name)
 
 

@@ -31,7 +31,7 @@ class Access:
         return connection.lookup(lambda: find(name), f"{self.kind.noun} {name}: cannot be read")
 
     def require(self, connection: Connection, name: str) -> Any:
-        with connection.explained(f"{self.kind.noun} {name}: gone meanwhile"):
+        with connection.explained(f"{self.kind.noun} {name}: cannot be found again"):
             return getattr(connection.virt, f"{self.stem}LookupByName")(name)
 
     def find_by_uuid(self, connection: Connection, uuid: str) -> Any:

@@ -32,7 +32,7 @@ def _label(action: plan.VolumeStep) -> str:
 
 
 def _volume(connection: Connection, action: plan.VolumeStep) -> Any:
-    with connection.explained(f"{_label(action)}: gone meanwhile"):
+    with connection.explained(f"{_label(action)}: cannot be found again"):
         return find_pool(connection, action.pool).storageVolLookupByName(action.target)
 
 
