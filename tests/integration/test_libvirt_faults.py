@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
@@ -93,8 +94,10 @@ def test_a_guest_lives_on_while_libvirtd_is_gone(virt: PrivateLibvirt) -> None:
 def test_a_guest_that_crashes(virt: PrivateLibvirt) -> None:
     apply("libvirt_domain", {**GUEST, "state": "running"})
     virt.run("sh", "-c", f"kill -9 $(cat /run/libvirt/qemu/{NAME}.pid)")
+    deadline = time.monotonic() + 60
     while virt.virsh("domstate", NAME).strip() != "shut off":
-        pass
+        assert time.monotonic() < deadline, "libvirt does not see that its emulator is gone"
+        time.sleep(0.1)
     assert cycle("libvirt_domain", {"name": NAME, "state": "running"})["actions"] == [{"action": "start_domain", "target": NAME}]
 
 

@@ -73,10 +73,17 @@ def killing(count: int, pid_file: str) -> Guard:
 
 
 def _kill(pid: int) -> None:
-    process = Path(f"/proc/{pid}/stat")
     os.kill(pid, signal.SIGKILL)
-    while process.exists() and process.read_text().rpartition(")")[2].split()[0] not in "ZX":
+    while _lives(Path(f"/proc/{pid}")):
         time.sleep(0.01)
+
+
+def _lives(process: Path) -> bool:
+    """Any thread of it: the first one may be gone while another still holds the socket."""
+    try:
+        return any((thread / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX" for thread in (process / "task").iterdir())
+    except OSError:
+        return False
 
 
 class _Finder(importlib.abc.MetaPathFinder):
