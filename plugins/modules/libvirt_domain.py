@@ -303,6 +303,7 @@ extends_documentation_fragment:
   - virtops.linux.attributes.converge
   - virtops.linux.results
 seealso:
+  - module: virtops.linux.libvirt_domain_info
   - module: virtops.linux.libvirt_network
   - module: virtops.linux.qcow2_image
   - name: Domain XML format

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import libvirt
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Host
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import converge
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.info import gather
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
 
 RESOURCE = domain_resource(lambda host: False)
@@ -43,13 +45,23 @@ def problems(virt: Any, name: str, xml: str) -> List[str]:
     back = run(True, xml=guest.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
     if back["changed"]:
         found.append(f"fed back, changes: {back['actions']}")
+    found += unlike_its_info(name)
     run(False, name=name, state="absent")
     virt.defineXML(xml)
+    found += unlike_its_info(name)
     adopted = run(True, name=name, xml=xml)
     if adopted["changed"]:
         found.append(f"adopted, changes: {adopted['actions']}")
     run(False, name=name, state="absent")
     return found
+
+
+def unlike_its_info(name: str) -> List[str]:
+    """What is read of a guest in the module's own words: in options as well as XML, and given back it changes nothing."""
+    (read,) = gather(Host(), {"uri": "qemu:///system", "name": name, "addresses": []})["guests"]
+    checked = ArgumentSpecValidator(**RESOURCE.spec).validate(read)
+    again = converge(RESOURCE, Host(), checked.validated_parameters, True)
+    return [f"what is read of it, fed back, changes: {again['actions']}"] * again["changed"] + ["is read as XML alone"] * ("memory" not in read)
 
 
 def main() -> None:

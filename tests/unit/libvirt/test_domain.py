@@ -11,8 +11,9 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.define impor
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import Observed
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.read import _type_of, split_record
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.read import _type_of
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.resource import domain_resource
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.record import split_record
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.uri import driver, is_local
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse, render
 from guests import desired, guest, kinds, params

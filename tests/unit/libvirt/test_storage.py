@@ -10,10 +10,11 @@ from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.define import digest
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter import model as nwfilter_model
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter import plan as nwfilter
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.objects.model import Observed, split_record, with_record
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.objects.model import Observed
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool import model as pool_model
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool import plan as pool
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool.rules import RULES, sanitized
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.record import split_record, with_record
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.secret import model as secret_model
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.secret import plan as secret
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.volume import model as volume_model

@@ -12,18 +12,18 @@ from ...engine.errors import Failure
 from ...engine.plan import Action
 from ..connection import Connection
 from ..define import digest
+from ..record import NAMESPACE, split_record
 from ..uri import is_local
 from ..xmlmerge import differences
 from ..xmltree import Node, render
 from . import actions as a
 from .apply_live import change_live
-from .read import split_record, state_word, tree_of
+from .read import state_word, tree_of
 from .rules import RULES
 
 _POLL_SECONDS = 0.2
 #: A guest that was still booting missed the first press of its power button.
 _ASK_AGAIN_SECONDS = 5.0
-_NAMESPACE = "https://virtops.org/linux/1"
 
 
 def apply(connection: Connection, action: Action) -> None:
@@ -52,7 +52,7 @@ def _define(action: a.DefineDomain, connection: Connection) -> None:
     # Remembered, so that the same request on the same definition is not asked for again. The plan warns of it.
     record = f"<request digest='{digest(action.wish)}' outcome='{digest(outcome)}'/>"
     with connection.explained(f"guest {name}: its metadata cannot be written"):
-        guest.setMetadata(api.VIR_DOMAIN_METADATA_ELEMENT, record, "virtops", _NAMESPACE, api.VIR_DOMAIN_AFFECT_CONFIG)
+        guest.setMetadata(api.VIR_DOMAIN_METADATA_ELEMENT, record, "virtops", NAMESPACE, api.VIR_DOMAIN_AFFECT_CONFIG)
 
 
 @_do.register

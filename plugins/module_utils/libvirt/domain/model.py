@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ...engine.errors import Failure
+from ..record import without_record
 from ..uri import URI_SPEC
 from ..xmlmerge import canonical, claim, overlay
 from ..xmltree import Node, object_name, parse
-from .rules import RULES, shared, without_record
+from .rules import RULES, shared
 from .wish import wish_from_options
 
 AUTO = "auto"

@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple
 
 from ...engine.errors import Failure
 from ...engine.host import Host
 from ..connection import Connection
+from ..record import split_record
 from ..uri import driver, is_local
 from ..xmlmerge import canonical
 from ..xmltree import Node, parse
 from .model import AUTO, Desired, Observed
 from .read_disks import disks_of
-from .rules import RECORD, RULES, without_record
+from .rules import RULES
 
 Accelerated = Callable[[Host], bool]
 
@@ -41,31 +43,39 @@ def state_word(api: Any, number: int) -> str:
 
 
 def read(connection: Connection, desired: Desired, accelerated: Accelerated) -> Observed:
-    api, virt = connection.api, connection.virt
+    virt = connection.virt
     sentence = f"guest {desired.name}: cannot be read"
     guest = connection.lookup(lambda: virt.lookupByName(desired.name), sentence)
     machine_id = (connection.host.try_read("/etc/machine-id") or "").strip() if is_local(connection.uri) else ""
     with connection.explained(sentence):
         if guest is None:
             return _missing(connection, desired, accelerated, machine_id or connection.uri)
-        inactive, record = split_record(tree_of(guest, api, inactive=True))
-        active = split_record(tree_of(guest, api, inactive=False))[0] if guest.isActive() else None
-        persistent = bool(guest.isPersistent())
-        state = state_word(api, guest.state()[0])
-        saved = _saved(guest, connection) if state == "shutoff" and persistent else None
-        return Observed(
-            inactive=inactive,
-            active=active,
-            state="saved" if saved else state,
-            saved=saved,
-            balloon=active is not None and state == "running" and _balloon_answers(guest, active, desired),
-            autostart=bool(guest.autostart()) if persistent else False,
-            persistent=persistent,
-            record=record,
-            machine_id=machine_id or connection.uri,
-            mac_holders=tuple(_mac_holders(connection, desired, inactive)),
-            **(_going(connection, guest, inactive, desired) if desired.state == "absent" else {}),
-        )
+        observed = observe(connection, guest)
+        holders = tuple(_mac_holders(connection, desired, observed.inactive))
+        observed = replace(observed, machine_id=machine_id or connection.uri, mac_holders=holders)
+        if observed.inactive is not None and desired.state == "absent":
+            return replace(observed, **_going(connection, guest, observed.inactive, desired))
+        balloon = observed.active is not None and observed.state == "running" and _balloon_answers(guest, observed.active, desired)
+        return replace(observed, balloon=balloon)
+
+
+def observe(connection: Connection, guest: Any) -> Observed:
+    """What there is of a guest, whatever is wished."""
+    api = connection.api
+    inactive, record = split_record(tree_of(guest, api, inactive=True))
+    active = split_record(tree_of(guest, api, inactive=False))[0] if guest.isActive() else None
+    persistent = bool(guest.isPersistent())
+    state = state_word(api, guest.state()[0])
+    saved = _saved(guest, connection) if state == "shutoff" and persistent else None
+    return Observed(
+        inactive=inactive,
+        active=active,
+        state="saved" if saved else state,
+        saved=saved,
+        autostart=bool(guest.autostart()) if persistent else False,
+        persistent=persistent,
+        record=record,
+    )
 
 
 def _where_supported(connection: Connection, ask: Callable[[], Any]) -> Any:
@@ -162,12 +172,3 @@ def tree_of(guest: Any, api: Any, inactive: bool) -> Node:
     """The definition or the running state. Secrets come along: a definition without them would lose them."""
     flags = api.VIR_DOMAIN_XML_SECURE | (api.VIR_DOMAIN_XML_INACTIVE if inactive else 0)
     return canonical(parse(guest.XMLDesc(flags), "libvirt's XML", "domain"), RULES)
-
-
-def split_record(tree: Node) -> Tuple[Node, Tuple[str, ...]]:
-    """The tree without our record, and the record."""
-    metadata = tree.find("metadata")
-    found = next(iter(metadata.all(RECORD)), None) if metadata else None
-    if found is None:
-        return tree, ()
-    return without_record(tree), (found.attributes.get("digest", ""), found.attributes.get("outcome", ""))

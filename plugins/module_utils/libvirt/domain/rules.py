@@ -14,7 +14,6 @@ from .same import implied, same
 from .spell import spell
 
 _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
-RECORD = "{https://virtops.org/linux/1}request"
 
 #: List → (what makes its classes, what makes its keys). Empty keys: told apart by content, then by position.
 _LISTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
@@ -118,6 +117,12 @@ _SHARED = {
 }
 
 
+def key_fields(path: str) -> Tuple[str, ...]:
+    """The fields that a member of this list is matched by: @attribute, child@attribute, child, or "" for its text."""
+    classes, keys = _LISTS.get(path, ((), ()))
+    return classes + keys
+
+
 def _key(path: str, node: Node, place: int) -> Key:
     entry = _LISTS.get(path)
     if entry is None:
@@ -154,12 +159,3 @@ def runtime(active: Node, wish: Node) -> Node:
     if check:
         active = replace(active, children=tuple(child.with_attributes(check=check) if child.tag == "cpu" else child for child in active.children))
     return active
-
-
-def without_record(tree: Node) -> Node:
-    """Without our own note in the metadata, which is no part of the definition."""
-    metadata = tree.find("metadata")
-    if metadata is None or not metadata.all(RECORD):
-        return tree
-    rest = metadata.without(RECORD)
-    return replace(tree, children=tuple(rest if child is metadata else child for child in tree.children if child is not metadata or rest.children))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..connection import Connection
+from ..record import split_record
 from ..xmlmerge import canonical
 from ..xmltree import Node, parse
-from .model import Desired, Kind, Observed, split_record
+from .model import Desired, Kind, Observed
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 from ...engine.errors import Failure
 from ..connection import Connection
 from ..define import digest
+from ..record import split_record, with_record
 from ..xmlmerge import differences
 from ..xmltree import render
 from . import plan
 from .access import Access
-from .model import split_record, with_record
 
 
 def apply(connection: Connection, action: plan.Step, access: Access) -> None:

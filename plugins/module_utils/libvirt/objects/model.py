@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from ...engine.errors import Failure
+from ..record import without_record
 from ..uri import URI_SPEC
 from ..xmlmerge import Rules, canonical, claim, overlay
 from ..xmltree import Node, object_name, parse
-
-#: How a request that libvirt did not keep whole is remembered in an object's metadata.
-NAMESPACE = "https://virtops.org/linux/1"
-RECORD = f"{{{NAMESPACE}}}request"
 
 
 def _anything_goes(name: str, definition: Node) -> None:
@@ -97,31 +94,3 @@ def name_and_wish(params: Mapping[str, Any], kind: Kind, options: Node) -> Tuple
 def name_in(definition: Node) -> str:
     """Networks and pools have their name in an element, filters in an attribute; a pool without one is called as its source."""
     return (definition.get("name") or definition.get("@name") or definition.get("source/name") or "").strip()
-
-
-def without_record(tree: Node) -> Node:
-    metadata = tree.find("metadata")
-    if metadata is None or not metadata.all(RECORD):
-        return tree
-    rest = metadata.without(RECORD)
-    children = [rest if child is metadata else child for child in tree.children]
-    return replace(tree, children=tuple(child for child in children if child is not rest or rest.children))
-
-
-def split_record(tree: Node) -> Tuple[Node, Tuple[str, ...]]:
-    """The tree without our record, and the record."""
-    metadata = tree.find("metadata")
-    found = next(iter(metadata.all(RECORD)), None) if metadata else None
-    if found is None:
-        return tree, ()
-    return without_record(tree), (found.attributes.get("digest", ""), found.attributes.get("outcome", ""))
-
-
-def with_record(tree: Node, record: Tuple[str, str]) -> Node:
-    """The definition with the record in it."""
-    note = Node(RECORD, {"digest": record[0], "outcome": record[1]})
-    metadata = tree.find("metadata")
-    if metadata is None:
-        return tree.with_children(Node("metadata", children=(note,)))
-    whole = metadata.without(RECORD).with_children(note)
-    return replace(tree, children=tuple(whole if child is metadata else child for child in tree.children))
