@@ -47,6 +47,19 @@ options:
       - A definition, or part of one, in libvirt's own format. The other options go on top of it.
       - Naming one member of a list, for example one C(disk), speaks for the whole list. Everything else that it does not name stays.
     type: str
+  profile:
+    description:
+      - Names of O(profiles) that this guest has, the last of them with the last word. What the task itself says goes over them all.
+    type: list
+    elements: str
+  profiles:
+    description:
+      - Named sets of options of this module, as defaults of the guests that name them in O(profile).
+        All options but O(name), O(uri) and these two can be in one.
+      - Dictionaries, such as O(graphics), merge option by option. Everything else, lists such as O(disks) too, is taken as a whole.
+        V(null) takes away what a profile says.
+      - M(virtops.linux.virt_host) takes them for all its guests.
+    type: dict
   title:
     description:
       - A short description, on one line. An empty string takes it away.
@@ -341,6 +354,21 @@ EXAMPLES = r"""
     initrd: /var/lib/libvirt/boot/initrd.img
     cmdline: console=ttyS0
     console_log: /var/log/libvirt/qemu/tiny-console.log
+
+- name: A guest of a kind; what it says itself goes over its profiles
+  virtops.linux.libvirt_domain:
+    name: worker-1
+    profile: [virtio, small]
+    vcpus: 2
+    profiles:
+      virtio:
+        machine: q35
+        rng: true
+        guest_agent: true
+        graphics: {type: vnc, listen: 127.0.0.1}
+      small:
+        memory: 512M
+        vcpus: 1
 
 - name: Another disk and more CPUs at once, and a restart if something else needs one
   virtops.linux.libvirt_domain:

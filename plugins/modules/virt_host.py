@@ -88,6 +88,11 @@ options:
     type: list
     elements: dict
     default: []
+  profiles:
+    description:
+      - Named sets of options for the guests that have them in their O(virtops.linux.libvirt_domain#module:profile).
+        See O(virtops.linux.libvirt_domain#module:profiles).
+    type: dict
   guests:
     description: Guests, each with the options of M(virtops.linux.libvirt_domain).
     type: list
@@ -122,6 +127,16 @@ EXAMPLES = r"""
         interfaces:
           - type: bridge
             source: br-guests
+
+- name: Many guests of two kinds
+  virtops.linux.virt_host:
+    profiles:
+      web: {memory: 1GiB, vcpus: 2, machine: q35, rng: true, interfaces: [{source: default}]}
+      large: {memory: 8GiB, vcpus: 4}
+    guests:
+      - {name: web-1, profile: web, disks: [{path: /var/lib/libvirt/images/web-1.qcow2}]}
+      - {name: web-2, profile: web, disks: [{path: /var/lib/libvirt/images/web-2.qcow2}]}
+      - {name: web-3, profile: [web, large], disks: [{path: /var/lib/libvirt/images/web-3.qcow2}]}
 
 - name: Take the guest and the bridge away again; the disk stays
   virtops.linux.virt_host:
@@ -186,12 +201,12 @@ SECTIONS = (
     Section("volumes", VOLUME, inherits=("uri",)),
     Section("networks", NETWORK, inherits=("uri",)),
     Section("nwfilters", NWFILTER, inherits=("uri",)),
-    Section("guests", domain_resource(accelerated), inherits=("uri",)),
+    Section("guests", domain_resource(accelerated), inherits=("uri", "profiles")),
 )
 
 
 def main():
-    run_many({"uri": {"type": "str", "default": "qemu:///system"}}, SECTIONS)
+    run_many({"uri": {"type": "str", "default": "qemu:///system"}, "profiles": {"type": "dict", "no_log": True}}, SECTIONS)
 
 
 if __name__ == "__main__":

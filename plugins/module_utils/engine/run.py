@@ -8,7 +8,7 @@ import time
 import traceback
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, Iterator, List, Mapping, NoReturn, Set, Tuple, TypeVar
+from typing import Any, Callable, Dict, Generic, Iterator, List, Mapping, NoReturn, Optional, Set, Tuple, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -47,6 +47,7 @@ class Resource(Generic[Access, Desired, Observed]):
     open: what read and apply work on, when that is not the host: a connection.
     facts: observed → further keys of the result's resource that a prediction may not know: an assigned uuid.
     settle: desired → seconds that the host may take to get there once the actions are done.
+    complete: what the user wrote → the same with what it refers to filled in. Before the spec checks it and adds its defaults. Pure.
     """
 
     spec: Mapping[str, Any]
@@ -59,10 +60,26 @@ class Resource(Generic[Access, Desired, Observed]):
     open: Callable[[Host, Mapping[str, Any]], AbstractContextManager[Access]] = _host_itself
     facts: Callable[[Observed], Dict[str, Any]] = lambda observed: {}
     settle: Callable[[Desired], float] = _at_once
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
 class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
-    """AnsibleModule whose own refusals (an unknown option, a wrong type) carry a code as ours do."""
+    """AnsibleModule whose own refusals (an unknown option, a wrong type) carry a code as ours do.
+
+    complete: see Resource. What it refuses is kept until there is a module that can say it.
+    """
+
+    def __init__(self, complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict, **spec: Any) -> None:
+        self._complete = complete
+        self.refused: Optional[Failure] = None
+        super().__init__(**spec)
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        try:
+            self.params = dict(self._complete(self.params))
+        except Failure as failure:
+            self.refused = failure
 
     def fail_json(self, msg: str, **details: Any) -> NoReturn:
         details.setdefault("code", "invalid_options")
@@ -72,7 +89,9 @@ class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
 
 def run(resource: Resource[Any, Any, Any]) -> None:
     """The main() of a module: options in, exit_json or fail_json out."""
-    module = Module(supports_check_mode=True, **resource.spec)
+    module = Module(resource.complete, supports_check_mode=True, **resource.spec)
+    if module.refused:
+        module.fail_json(**module.refused.as_result())
     params = options(module)
     host = Host()
     with host.session():

@@ -67,7 +67,12 @@ def items(sections: Iterable[Section], params: Mapping[str, Any]) -> Tuple[List[
         for index, given in enumerate(params[section.option]):
             label = f"{section.option}[{index}] {given.get('name') or given.get('path') or ''}".strip()
             inherited = {key: params[key] for key in section.inherits}
-            checked = ArgumentSpecValidator(**section.resource.spec).validate({**inherited, **given})
+            try:
+                completed = section.resource.complete({**inherited, **given})
+            except Failure as failure:
+                mistakes.append(f"{label}: {failure.message}")
+                continue
+            checked = ArgumentSpecValidator(**section.resource.spec).validate(dict(completed))
             secrets += secret_words(section.resource.spec["argument_spec"], checked.validated_parameters)
             mistakes += [f"{label}: {message}" for message in checked.error_messages]
             item = Item(label, section, checked.validated_parameters)

@@ -12,7 +12,19 @@ from ansible_collections.virtops.linux.plugins.modules import libvirt_domain
 
 DOCUMENTED = yaml.safe_load(libvirt_domain.DOCUMENTATION)["options"]
 #: Options of other things than the definition.
-OTHERS = {"uri", "name", "state", "autostart", "xml", "restart", "force", "timeout", *(name for name in DOCUMENTED if name.startswith("remove_"))}
+OTHERS = {
+    "uri",
+    "name",
+    "state",
+    "autostart",
+    "xml",
+    "profile",
+    "profiles",
+    "restart",
+    "force",
+    "timeout",
+    *(name for name in DOCUMENTED if name.startswith("remove_")),
+}
 
 
 def documented(option):

@@ -43,6 +43,8 @@ SPEC: Dict[str, Any] = {
         "name": {"type": "str"},
         "state": {"type": "str", "choices": ["present", "running", "shutoff", "paused", "saved", "absent"], "default": "present"},
         "autostart": {"type": "bool"},
+        "profile": {"type": "list", "elements": "str"},
+        "profiles": {"type": "dict", "no_log": True},
         "xml": {"type": "str"},
         "title": {"type": "str"},
         "description": {"type": "str"},

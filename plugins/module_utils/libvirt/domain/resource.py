@@ -11,6 +11,7 @@ from ..connection import Connection, open_connection
 from .apply import apply
 from .model import SPEC, Desired, Observed, from_params
 from .plan import facts, nothing, plan, view
+from .profile import with_profiles
 from .read import Accelerated, read
 
 
@@ -21,4 +22,5 @@ def domain_resource(accelerated: Accelerated) -> Resource[Connection, Desired, O
         return read(connection, desired, accelerated)
 
     options: Any = {"from_params": from_params, "plan": plan, "apply": apply, "view": view, "nothing": nothing, "facts": facts}
+    options["complete"] = with_profiles
     return Resource(spec=SPEC, read=read_here, open=open_connection, **options)
