@@ -69,6 +69,8 @@ class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
     complete: see Resource. What it refuses is kept until there is a module that can say it.
     """
 
+    params: Dict[str, Any]
+
     def __init__(self, complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict, **spec: Any) -> None:
         self._complete = complete
         self.refused: Optional[Failure] = None
