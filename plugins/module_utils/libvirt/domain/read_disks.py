@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import json
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from ...engine.errors import Failure
 from ..connection import Connection
 from ..uri import is_local
-from ..xmltree import Node, parse, walk
+from ..users import Source, bases_in, guests_with_sources
+from ..xmltree import Node
 from .model import Disk
 
 _QCOW2 = "QFI"  # the magic number's letters, which is as much of it as is text
@@ -64,15 +65,10 @@ def _judged(connection: Connection, disk: Node, path: str, one: Disk, files: Dic
 def _used(connection: Connection, name: str, own: List[str]) -> Iterator[Tuple[str, str]]:
     """Files that others need, and who: the disks of other guests, what those stand on, and what any image beside ours stands on."""
     others: Dict[str, str] = {}
-    for guest in connection.virt.listAllDomains():
-        try:
-            if guest.name() == name:
-                continue
-            texts = [guest.XMLDesc(flags) for flags in (0, connection.api.VIR_DOMAIN_XML_INACTIVE)]
-        except connection.api.libvirtError:  # gone meanwhile
-            continue
-        for path in {path for text in texts for path in _sources(connection, parse(text, "libvirt's XML", "domain"))}:
-            others[path] = f"the guest {guest.name()} uses it"
+    for guest in guests_with_sources(connection):
+        if guest.name != name:
+            for path in _paths(connection, guest.sources):
+                others[path] = f"the guest {guest.name} uses it"
     yield from others.items()
     if is_local(connection.uri):
         yield from _bases(connection, [*others, *_neighbours(connection, own)], set(own))
@@ -80,12 +76,12 @@ def _used(connection: Connection, name: str, own: List[str]) -> Iterator[Tuple[s
         yield path, f"the volume {user} stands on it"
 
 
-def _sources(connection: Connection, tree: Node) -> Iterator[str]:
-    for node in walk(tree):
-        if node.tag == "source" and "file" in node.attributes:
-            yield node.attributes["file"]
-        elif node.tag == "source" and node.attributes.get("pool"):
-            path = _volume_path(connection, node.attributes["pool"], node.attributes.get("volume", ""))
+def _paths(connection: Connection, sources: Iterable[Source]) -> Iterator[str]:
+    for said in sources:
+        if "file" in said:
+            yield said["file"]
+        elif said.get("pool"):
+            path = _volume_path(connection, said["pool"], said.get("volume", ""))
             if path:
                 yield path
 
@@ -125,11 +121,8 @@ def _bases_of_volumes(connection: Connection) -> Iterator[Tuple[str, str]]:
     api = connection.api
     for pool in connection.virt.listAllStoragePools(api.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
         try:
-            texts = [volume.XMLDesc(0) for volume in pool.listAllVolumes()]
+            bases = list(bases_in(pool))
         except api.libvirtError:  # gone meanwhile
             continue
-        for text in texts:
-            tree = parse(text, "libvirt's XML", "volume")
-            base = tree.get("backingStore/path")
-            if base:
-                yield base, tree.get("name") or ""
+        for volume, base in bases:
+            yield base, volume

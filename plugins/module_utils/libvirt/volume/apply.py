@@ -11,12 +11,12 @@ from typing import Any, Callable
 from ...engine.errors import Failure
 from ...engine.plan import Action
 from ..connection import Connection
+from ..users import dependents_of, guests_of
 from ..xmltree import render
 from . import plan
 from .model import Volume
 from .read import find_pool, find_volume
 from .stream import upload
-from .users import dependents_of, guests_of
 
 #: A pool that has just taken an upload looks its volumes over by itself, and refuses whoever comes meanwhile.
 _PATIENCE_SECONDS = 30.0

@@ -11,10 +11,10 @@ from typing import Any, Optional
 from ...engine.errors import Failure, NotReady
 from ...engine.host import explained
 from ..connection import Connection
+from ..users import dependents_of, guests_of
 from ..xmltree import parse
 from .model import Desired, Observed, Source, Volume, volume_of
 from .stream import is_sealed
-from .users import dependents_of, guests_of
 
 #: Types whose volumes are files, whose format libvirt tells from their first bytes.
 _FILES = ("dir", "fs", "netfs", "vstorage")
