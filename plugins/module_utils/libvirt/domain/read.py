@@ -51,7 +51,7 @@ def read(connection: Connection, desired: Desired, accelerated: Accelerated) -> 
         if guest is None:
             return _missing(connection, desired, accelerated, machine_id or connection.uri)
         observed = observe(connection, guest)
-        holders = tuple(_mac_holders(connection, desired, observed.inactive))
+        holders = () if observed.inactive is None else tuple(_mac_holders(connection, desired, observed.inactive))
         observed = replace(observed, machine_id=machine_id or connection.uri, mac_holders=holders)
         if observed.inactive is not None and desired.state == "absent":
             return replace(observed, **_going(connection, guest, observed.inactive, desired))
