@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""This machine's own libvirtd, started where it is not running yet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, List
+
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+@contextmanager
+def libvirt() -> Iterator[None]:
+    """qemu:///system answers. Daemons that were started for it are stopped at the end."""
+    with _kvm_device_open(), _running():
+        yield
+
+
+def _answers() -> bool:
+    return subprocess.run(["virsh", "-c", "qemu:///system", "uri"], capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def _kvm_device_open() -> Iterator[None]:
+    """/dev/kvm as udev makes it. Closed to the emulator's user, libvirt probes the emulator again at every definition."""
+    device = Path("/dev/kvm")
+    if not device.exists():
+        yield
+        return
+    before = device.stat()
+    shutil.chown(device, group="kvm")
+    device.chmod(0o660)
+    try:
+        yield
+    finally:
+        os.chown(device, before.st_uid, before.st_gid)
+        device.chmod(stat.S_IMODE(before.st_mode))
+
+
+@contextmanager
+def _running() -> Iterator[None]:
+    started: List[subprocess.Popen[bytes]] = []
+    if not _answers():
+        Path("/run/libvirt").mkdir(exist_ok=True)
+        started = [subprocess.Popen([shutil.which(name, path=_PATH) or name], start_new_session=True) for name in ("virtlogd", "libvirtd")]
+        deadline = time.monotonic() + 30
+        while not _answers():
+            assert time.monotonic() < deadline, "libvirtd does not answer within 30 seconds"
+            time.sleep(0.2)
+    try:
+        yield
+    finally:
+        for daemon in reversed(started):
+            daemon.terminate()
+            daemon.wait(30)
