@@ -8,12 +8,6 @@ import os
 import sys
 from pathlib import Path
 
-import hypothesis
-
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("VIRTOPS_COLLECTIONS", str(ROOT / ".build"))
 sys.path[:0] = [os.environ["VIRTOPS_COLLECTIONS"], str(ROOT / "tests")]
-
-# A slow machine is no fault of what is tested.
-hypothesis.settings.register_profile("any-speed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("any-speed")

@@ -260,6 +260,7 @@ def test_without_xorriso_check_mode_predicts_and_a_run_names_the_package(folder:
         "real = shutil.which\n"
         "shutil.which = lambda name, *rest, **more: None if name == 'xorriso' else real(name, *rest, **more)\n"
         "sys.argv = sys.argv[1:]\n"
+        "sys.path.insert(0, os.path.dirname(sys.argv[0]))\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     from support import modules

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Cgroups where systemd runs the host and cgroup v2 is alone: as slices, within a delegated unit, and in the hierarchy itself.
 
-Runs in the lab host: extensions/molecule/lab/cgroups.
+Runs in the lab host: extensions/molecule/alone/cgroups.
 """
 
 from __future__ import annotations

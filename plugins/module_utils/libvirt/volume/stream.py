@@ -54,7 +54,8 @@ def upload(connection: Connection, volume: Any, path: str, what: str) -> None:
                 sent, kept = hashlib.sha256(head).hexdigest(), hashlib.sha256(read_head(connection, volume, len(head))).hexdigest()
     if sent != kept:
         raise Failure(
-            f"{what}: {path} changed while it was uploaded, or did not arrive whole (SHA-256 {sent} sent, {kept} there); run the task again",
+            f"{what}: the upload of {path} did not arrive whole, or the file changed meanwhile (SHA-256 {sent} sent, {kept} there); "
+            "look whether the pool is full, and run the task again",
             "upload_failed",
         )
 
