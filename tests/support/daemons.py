@@ -49,7 +49,9 @@ def _running() -> Iterator[None]:
     started: List[subprocess.Popen[bytes]] = []
     if not _answers():
         Path("/run/libvirt").mkdir(exist_ok=True)
-        started = [subprocess.Popen([shutil.which(name, path=_PATH) or name], start_new_session=True) for name in ("virtlogd", "libvirtd")]
+        # They warn of what tests provoke, in the middle of what pytest prints; what matters is in the modules' results.
+        argvs = [[shutil.which(name, path=_PATH) or name] for name in ("virtlogd", "libvirtd")]
+        started = [subprocess.Popen(argv, stderr=subprocess.DEVNULL, start_new_session=True) for argv in argvs]
         deadline = time.monotonic() + 30
         while not _answers():
             assert time.monotonic() < deadline, "libvirtd does not answer within 30 seconds"

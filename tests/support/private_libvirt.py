@@ -59,17 +59,20 @@ class PrivateLibvirt:
         return self.run("virsh", "-q", "-c", "qemu:///system", *words, stdin=stdin)
 
     def start(self) -> None:
-        """Until it answers. What runs already goes on."""
+        """Until it answers. What runs already goes on; what was killed may take a moment to be gone, and is started then."""
+        deadline = time.monotonic() + _PATIENCE
+        self._start_missing()
+        while not self.answers():
+            assert time.monotonic() < deadline, f"libvirtd does not answer within {_PATIENCE} seconds"
+            time.sleep(0.1)
+            self._start_missing()
+
+    def _start_missing(self) -> None:
         for name in ("virtlogd", "libvirtd"):
             running = self._daemons.get(name)
             if running is None or running.poll() is not None:
                 command = shutil.which(name, path=_PATH) or name
                 self._daemons[name] = subprocess.Popen([*self.enter, command, "--pid-file", f"/run/libvirt/{name}.pid"], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + _PATIENCE
-        while not self.answers():
-            assert self._daemons["libvirtd"].poll() is None, "libvirtd ended"
-            assert time.monotonic() < deadline, f"libvirtd does not answer within {_PATIENCE} seconds"
-            time.sleep(0.1)
 
     def answers(self) -> bool:
         return subprocess.run([*self.enter, "virsh", "-c", "qemu:///system", "uri"], capture_output=True, check=False).returncode == 0

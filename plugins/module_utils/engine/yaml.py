@@ -9,7 +9,8 @@ import re
 from typing import Any, Iterator
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.:+@-]*")
-_LOOKS_TYPED = re.compile(r"[0-9.]+([eE_:].*)?|true|false|yes|no|on|off|null|~", re.IGNORECASE)
+# What YAML 1.1 reads as a number, a date, a truth value or nothing, and some more: a text in quotes is never wrong.
+_LOOKS_TYPED = re.compile(r"[0-9.]+([e_:].*)?|0[xbo].*|[.](inf|nan)|[0-9]{4}-[0-9].*|true|false|yes|no|on|off|null|~", re.IGNORECASE)
 
 
 def _scalar(value: Any) -> str:

@@ -7,7 +7,9 @@ from ansible_collections.virtops.linux.plugins.module_utils.engine.yaml import t
 from hypothesis import given
 from hypothesis import strategies as st
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=12)
+# What a YAML library takes for something else than text.
+TYPED = st.from_regex(r"[-+]?(0[xbo])?[0-9a-fA-F_.:eE+-]{1,6}|[.](inf|nan|NaN|Inf)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}", fullmatch=True)
+SCALARS = st.none() | st.booleans() | st.integers() | TYPED | st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=12)
 TREES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.from_regex(r"[a-z][a-z_]{0,8}x", fullmatch=True), inner, max_size=3),
