@@ -23,6 +23,7 @@ _GET_API_VERSION = 0xAE00
 _CREATE_VM = 0xAE01
 _CHECK_EXTENSION = 0xAE03
 _GET_VCPU_MMAP_SIZE = 0xAE04
+_GET_SUPPORTED_CPUID = 0xC008AE05
 _CREATE_VCPU = 0xAE41
 _SET_USER_MEMORY_REGION = 0x4020AE46
 _SET_TSS_ADDR = 0xAE47
@@ -30,6 +31,7 @@ _RUN = 0xAE80
 _SET_REGS = 0x4090AE82
 _GET_SREGS = 0x8138AE83
 _SET_SREGS = 0x4138AE84
+_SET_CPUID2 = 0x4008AE90
 
 _API_VERSION = 12
 _CAP_ARM_VM_IPA_SIZE = 165
@@ -46,6 +48,8 @@ CAPABILITIES = {
     "vm_types": 235,
 }
 _EXIT_HLT = 5
+_CPUID_ENTRIES = 256  # KVM_MAX_CPUID_ENTRIES
+_CPUID_ENTRY_BYTES = 40
 
 # The guest's memory, from guest address 0: code, then one page of each level of the page tables.
 _MEMORY_BYTES = 0x10000
@@ -95,6 +99,7 @@ def prove(device: str, announce: Announce) -> Optional[float]:
     vcpu = fcntl.ioctl(vm, _CREATE_VCPU, 0)
     exits = mmap.mmap(vcpu, fcntl.ioctl(kvm, _GET_VCPU_MMAP_SIZE, 0))
     announce("registers")
+    _cpuid(kvm, vcpu)
     _long_mode(vcpu)
 
     def run(iterations: int) -> int:
@@ -122,6 +127,14 @@ def _memory(vm: int) -> mmap.mmap:
         fcntl.ioctl(vm, _SET_TSS_ADDR, _TSS)
     fcntl.ioctl(vm, _SET_USER_MEMORY_REGION, struct.pack("=IIQQQ", 0, 0, 0, _MEMORY_BYTES, address))
     return memory
+
+
+def _cpuid(kvm: int, vcpu: int) -> None:
+    """All that KVM can offer. Newer kernels (6.12) refuse registers for 64 bits to a vCPU whose CPUID does not speak of them."""
+    entries = bytearray(8 + _CPUID_ENTRIES * _CPUID_ENTRY_BYTES)
+    struct.pack_into("<I", entries, 0, _CPUID_ENTRIES)
+    fcntl.ioctl(kvm, _GET_SUPPORTED_CPUID, entries)
+    fcntl.ioctl(vcpu, _SET_CPUID2, entries)
 
 
 def _long_mode(vcpu: int) -> None:
