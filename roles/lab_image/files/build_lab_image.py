@@ -166,6 +166,17 @@ def decompress(path: Path) -> None:
     path.write_bytes(b"".join(parts))
 
 
+def libraries_of(index: str) -> List[str]:
+    """The libraries that an archive's packages need, but not libvirt's own.
+
+    They are installed with the image, as they are on a server that has been used: a package takes an emulated CPU more than a second,
+    and there are seventy of them. What the roles install by name stays to be installed.
+    """
+    packages = [dict(line.split(": ", 1) for line in entry.splitlines() if ": " in line) for entry in index.split("\n\n")]
+    names = {entry["Package"] for entry in packages if entry.get("Section", "").split("/")[-1] == "libs"}
+    return sorted(name for name in names if not name.startswith("libvirt"))
+
+
 def only_archive(tree: Path) -> None:
     """The archive becomes the one source that apt inside knows."""
     archive = tree / ARCHIVE.lstrip("/")
@@ -182,6 +193,10 @@ def only_archive(tree: Path) -> None:
     (tree / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{ARCHIVE} ./\n")
     # apt inside starts with a list of its one source, and needs no network to renew it.
     run(["chroot", str(tree), "apt-get", "-qq", "update"])
+    libraries = libraries_of(index.decode())
+    if libraries:
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run(["chroot", str(tree), "apt-get", "-qq", "--yes", "--no-install-recommends", "install", *libraries], env=quiet)
 
 
 def write_files(tree: Path, files: Dict[str, str]) -> None:
