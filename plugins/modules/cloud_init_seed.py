@@ -13,6 +13,8 @@ description:
     or as a plain directory.
   - A seed that is there is read back and compared file by file and byte by byte. O(on_change) says what becomes of one that differs.
   - Options that are not given leave their file in the seed as it is. A new seed without O(user_data) has an empty cloud-config.
+  - Attach the ISO as a disk that is read only, of virtio. cloud-init finds it by its label. As an optical drive on SATA, kernels of cloud images
+    (Debian's C(genericcloud), for one) have no driver for it, and the guest boots without its seed.
   - What cloud-init would silently ignore is refused. Text without header is, and so is a network configuration without version.
   - The contents are never shown. Results and diffs have the SHA-256 of each file, and the instance-id and host name.
 author:
@@ -127,6 +129,16 @@ EXAMPLES = r"""
     meta_data:
       local-hostname: web
 
+- name: A guest that is set up by it
+  virtops.linux.libvirt_domain:
+    name: web
+    memory: 1GiB
+    vcpus: 1
+    disks:
+      - path: /var/lib/libvirt/images/web.qcow2
+      - path: /var/lib/libvirt/images/web-seed.iso
+        readonly: true
+
 - name: A fixed address; whenever the seed changes, the guest is set up again at its next start
   virtops.linux.cloud_init_seed:
     path: /var/lib/libvirt/images/db-seed.iso
@@ -140,8 +152,8 @@ EXAMPLES = r"""
       ethernets:
         primary:
           match: {name: "en*"}
-          addresses: [192.0.2.10/24]
-          routes: [{to: default, via: 192.0.2.1}]
+          addresses: [203.0.113.10/24]
+          routes: [{to: default, via: 203.0.113.1}]
     on_change: new_instance_id
 
 - name: The same as files
