@@ -9,14 +9,14 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 INVENTORY = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
 Task = Dict[str, Any]
 
 
-def play(playbook: str, *arguments: str) -> List[Task]:
-    """Run a playbook on this machine: a list of its tasks with their results. AssertionError with the output where it fails."""
+def run(playbook: str, *arguments: str) -> Tuple[subprocess.CompletedProcess[str], List[Task]]:
+    """Run a playbook on this machine, and what its tasks said, however it ended."""
     with tempfile.TemporaryDirectory(prefix="vt-play.") as folder:
         inventory, results = Path(folder) / "inventory", Path(folder) / "results"
         inventory.write_text(INVENTORY)
@@ -35,8 +35,14 @@ def play(playbook: str, *arguments: str) -> List[Task]:
             timeout=900,
             check=False,
         )
-        assert done.returncode == 0, f"{playbook} failed:\n{done.stdout}\n{done.stderr}"
-        return [json.loads(line) for line in results.read_text().splitlines()]
+        return done, [json.loads(line) for line in results.read_text().splitlines()]
+
+
+def play(playbook: str, *arguments: str) -> List[Task]:
+    """Run a playbook on this machine: a list of its tasks with their results. AssertionError with the output where it fails."""
+    done, tasks = run(playbook, *arguments)
+    assert done.returncode == 0, f"{playbook} failed:\n{done.stdout}\n{done.stderr}"
+    return tasks
 
 
 def said(tasks: List[Task], action: str) -> List[Task]:
