@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 import pytest
 from support.modules import apply, run_module
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 PACKAGES = "ansible_collections.virtops.linux.plugins.module_utils.libvirt."
 NAME, UUID = "vt-bn", "d0c1a2b3-1111-4222-8333-76742d626e00"
@@ -82,16 +82,18 @@ def objects(libvirtd: None) -> Iterator[None]:
 
 
 def _remove() -> None:
-    try_virsh("destroy", NAME)
-    try_virsh("undefine", NAME)
-    try_virsh("net-destroy", NAME)
-    try_virsh("net-undefine", NAME)
-    try_virsh("nwfilter-undefine", NAME)
-    try_virsh("vol-delete", "--pool", NAME, NAME)
-    try_virsh("pool-destroy", NAME)
-    try_virsh("pool-delete", NAME)
-    try_virsh("pool-undefine", NAME)
-    try_virsh("secret-undefine", UUID)
+    clear(
+        ("destroy", NAME),
+        ("undefine", NAME),
+        ("net-destroy", NAME),
+        ("net-undefine", NAME),
+        ("nwfilter-undefine", NAME),
+        ("vol-delete", "--pool", NAME, NAME),
+        ("pool-destroy", NAME),
+        ("pool-delete", NAME),
+        ("pool-undefine", NAME),
+        ("secret-undefine", UUID),
+    )
 
 
 def _spec(module: str) -> Mapping[str, Any]:

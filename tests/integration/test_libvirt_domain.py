@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator
 import pytest
 from support import modules
 from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from support.virsh import clear, virsh
 
 NAME = "vt-guest"
 MODULE = "libvirt_domain"
@@ -19,17 +20,12 @@ NEW: Dict[str, Any] = {**BASE, "type": "qemu", "memory": "64M"}
 GOLDEN = sorted((Path(__file__).parent / "data/domains").glob("*.xml"))
 
 
-def virsh(*words: str, stdin: str | None = None) -> str:
-    return subprocess.run(["virsh", "-q", "-c", "qemu:///system", *words], input=stdin, capture_output=True, text=True, check=True).stdout
-
-
 def dump(*words: str) -> str:
     return virsh("dumpxml", "--inactive", *words, NAME)
 
 
 def remove(name: str = NAME) -> None:
-    for words in (["destroy", name], ["undefine", "--managed-save", "--snapshots-metadata", "--nvram", name]):
-        subprocess.run(["virsh", "-q", *words], capture_output=True, check=False)
+    clear(("destroy", name), ("undefine", "--managed-save", "--snapshots-metadata", "--nvram", name))
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.modules import apply, check, refused, run_module, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 MODULE, NAME = "libvirt_domain_info", "vt-op-guest"
 BASE: dict[str, Any] = {"name": NAME, "type": "qemu", "memory": "64M"}
@@ -35,8 +35,10 @@ MANY: dict[str, Any] = {
 
 
 def remove() -> None:
-    try_virsh("destroy", NAME)
-    try_virsh("undefine", NAME, "--managed-save", "--nvram")
+    clear(
+        ("destroy", NAME),
+        ("undefine", NAME, "--managed-save", "--nvram"),
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.fields import LIVE, TABLE
 from support import modules, tiny
 from support.modules import apply, check, cycle, refused, run_module, settled
+from support.virsh import clear, virsh
 
 MODULE = "libvirt_domain"
 NAME, NETWORKS = "vt-lv", ("vt-lv-a", "vt-lv-b")
@@ -35,27 +36,20 @@ XML = """
 """
 
 
-def virsh(*words: str) -> str:
-    return subprocess.run(["virsh", "-q", "-c", "qemu:///system", *words], capture_output=True, text=True, check=True).stdout
-
-
 def image(name: str, *words: str) -> str:
     path = IMAGES / name
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *words, str(path), *([] if words else ["8M"])], check=True)
     return str(path)
 
 
-def remove(name: str) -> None:
-    for words in (["destroy", name], ["undefine", "--managed-save", "--snapshots-metadata", "--nvram", name]):
-        subprocess.run(["virsh", "-q", *words], capture_output=True, check=False)
+def remove(*names: str) -> None:
+    undefine = ("undefine", "--managed-save", "--snapshots-metadata", "--nvram")
+    clear(*(words for name in names for words in (("destroy", name), (*undefine, name))))
 
 
 def clean() -> None:
-    for guest in (NAME, NAME + "-2", NAME + "-3"):
-        remove(guest)
-    for network in NETWORKS:
-        for words in (["net-destroy", network], ["net-undefine", network]):
-            subprocess.run(["virsh", "-q", *words], capture_output=True, check=False)
+    remove(NAME, NAME + "-2", NAME + "-3")
+    clear(*((word, network) for network in NETWORKS for word in ("net-destroy", "net-undefine")))
     for path in (*IMAGES.glob("vt-lv*"), LOG):
         path.unlink(missing_ok=True)
 
@@ -428,8 +422,7 @@ def test_disks_go_only_where_nobody_needs_them():
         assert f"{locked} stays, because it is read-only" in said
         assert not Path(own).exists() and all(Path(path).exists() for path in (base, shared, iso, locked))
     finally:
-        remove(SECOND)
-        remove(THIRD)
+        remove(SECOND, THIRD)
 
 
 def test_volumes_go_as_volumes():

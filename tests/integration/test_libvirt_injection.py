@@ -18,7 +18,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool.model i
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.secret.model import SPEC as SECRET
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.volume.model import SPEC as VOLUME
 from support.modules import apply, refused, run_module, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 NAME = "vt-op-inert"
 UUID = "d0c1a2b3-2222-4222-8333-76742d6f7001"
@@ -132,12 +132,14 @@ def definition(kind: str, name: str) -> str:
 
 
 def remove(name: str) -> None:
-    try_virsh("undefine", name)
-    try_virsh("net-undefine", name)
-    try_virsh("nwfilter-undefine", name)
-    try_virsh("secret-undefine", UUID)
-    try_virsh("pool-destroy", name)
-    try_virsh("pool-undefine", name)
+    clear(
+        ("undefine", name),
+        ("net-undefine", name),
+        ("nwfilter-undefine", name),
+        ("secret-undefine", UUID),
+        ("pool-destroy", name),
+        ("pool-undefine", name),
+    )
     with contextlib.suppress(OSError):
         for path in FOLDER.glob("*"):
             path.unlink()

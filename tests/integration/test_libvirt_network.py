@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-import subprocess
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pytest
 from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from support.virsh import clear, virsh
 
 NAME = "vt-net"
 MODULE = "libvirt_network"
@@ -29,13 +29,8 @@ OPTIONS = {
 }
 
 
-def virsh(*words: str, stdin: str | None = None) -> str:
-    return subprocess.run(["virsh", "-q", "-c", "qemu:///system", *words], input=stdin, capture_output=True, text=True, check=True).stdout
-
-
 def remove(name: str = NAME) -> None:
-    for verb in ("net-destroy", "net-undefine"):
-        subprocess.run(["virsh", "-q", verb, name], capture_output=True, check=False)
+    clear(("net-destroy", name), ("net-undefine", name))
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 MODULE = "libvirt_nwfilter"
 NAME = "vt-filter"
@@ -24,9 +24,11 @@ RULES = [
 
 
 def remove() -> None:
-    try_virsh("undefine", GUEST)
-    try_virsh("nwfilter-undefine", f"{NAME}-outer")
-    try_virsh("nwfilter-undefine", NAME)
+    clear(
+        ("undefine", GUEST),
+        ("nwfilter-undefine", f"{NAME}-outer"),
+        ("nwfilter-undefine", NAME),
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 NAME = "vt-pool"
 MODULE = "libvirt_pool"
@@ -17,8 +17,10 @@ ADDRESS = "203.0.113.9"
 
 
 def remove() -> None:
-    try_virsh("pool-destroy", NAME)
-    try_virsh("pool-undefine", NAME)
+    clear(
+        ("pool-destroy", NAME),
+        ("pool-undefine", NAME),
+    )
     subprocess.run(["rm", "-rf", str(FOLDER)], check=True)
 
 

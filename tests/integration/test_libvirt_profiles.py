@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.modules import apply, check, cycle, refused, run_module, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 NAMES = [f"vt-op-{number}" for number in range(3)]
 PROFILES: dict[str, dict[str, Any]] = {
@@ -22,7 +22,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 def clean(libvirtd):
     for _when in ("before", "after"):
         for name in NAMES:
-            try_virsh("undefine", name)
+            clear(("undefine", name))
         if _when == "before":
             yield
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 MODULE = "libvirt_secret"
 UUID = "d0c1a2b3-1111-4222-8333-76742d736563"
@@ -19,7 +19,7 @@ VALUE = "vt-hidden-4711"
 def remove() -> None:
     for line in virsh("secret-list").splitlines():
         if "vt" in line.split() or "vt-" in line or UUID in line:
-            try_virsh("secret-undefine", line.split()[0])
+            clear(("secret-undefine", line.split()[0]))
 
 
 @pytest.fixture(autouse=True)

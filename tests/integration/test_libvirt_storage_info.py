@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.modules import apply, check, refused, run_module
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 POOL, NETWORK, FILTER, GUEST = "vt-info", "vt-info", "vt-info", "vt-info"
 UUID = "d0c1a2b3-1111-4222-8333-76742d696e66"
@@ -31,12 +31,14 @@ WHOLE: dict[str, list[dict[str, Any]]] = {
 
 
 def remove() -> None:
-    try_virsh("undefine", GUEST)
-    try_virsh("net-undefine", NETWORK)
-    try_virsh("nwfilter-undefine", FILTER)
-    try_virsh("pool-destroy", POOL)
-    try_virsh("pool-undefine", POOL)
-    try_virsh("secret-undefine", UUID)
+    clear(
+        ("undefine", GUEST),
+        ("net-undefine", NETWORK),
+        ("nwfilter-undefine", FILTER),
+        ("pool-destroy", POOL),
+        ("pool-undefine", POOL),
+        ("secret-undefine", UUID),
+    )
     subprocess.run(["rm", "-rf", str(FOLDER)], check=True)
 
 
@@ -97,7 +99,7 @@ def test_a_transient_network_is_in_the_details_alone():
         read = run_module("libvirt_network_info", {"name": NETWORK})
         assert read["networks"] == [] and read["details"][NETWORK]["persistent"] is False and read["details"][NETWORK]["leases"] == []
     finally:
-        try_virsh("net-destroy", NETWORK)
+        clear(("net-destroy", NETWORK))
 
 
 def test_some_of_them():

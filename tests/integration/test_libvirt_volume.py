@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.modules import apply, check, cycle, refused, run_module, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 POOL = "vt-volumes"
 NAME = "vt-volume"
@@ -21,10 +21,12 @@ MIB = 1024**2
 
 
 def remove() -> None:
-    try_virsh("destroy", GUEST)
-    try_virsh("undefine", GUEST)
-    try_virsh("pool-destroy", POOL)
-    try_virsh("pool-undefine", POOL)
+    clear(
+        ("destroy", GUEST),
+        ("undefine", GUEST),
+        ("pool-destroy", POOL),
+        ("pool-undefine", POOL),
+    )
     subprocess.run(["rm", "-rf", str(FOLDER)], check=True)
 
 
@@ -178,7 +180,7 @@ def test_a_failing_upload_leaves_its_seal(tmp_path):
         assert steps(check(MODULE, volume(source=str(path)))) == ["upload_volume"]
         cycle(MODULE, volume(state="absent"))
     finally:
-        try_virsh("pool-destroy", POOL)
+        clear(("pool-destroy", POOL))
         subprocess.run(["umount", str(FOLDER)], check=True)
 
 

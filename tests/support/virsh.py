@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
-from typing import Optional
+from typing import Optional, Sequence
 
 
 def virsh(*words: str, stdin: Optional[str] = None) -> str:
     return subprocess.run(["virsh", "-q", "-c", "qemu:///system", *words], input=stdin, capture_output=True, text=True, check=True).stdout
 
 
-def try_virsh(*words: str) -> None:
-    """For what may be gone already."""
-    subprocess.run(["virsh", "-q", "-c", "qemu:///system", *words], capture_output=True, check=False)
+def clear(*commands: Sequence[str]) -> None:
+    """For what may be gone already: all of them in one virsh, which goes on where one finds nothing."""
+    script = "; ".join(shlex.join(words) for words in commands)
+    subprocess.run(["virsh", "-q", "-c", "qemu:///system", script], capture_output=True, check=False)
