@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from typing import Any, Dict, Iterator, List
 
@@ -68,6 +69,12 @@ def fleet() -> Iterator[Fleet]:
 
 def options(host: NetnsHost, trial: Dict[str, Any]) -> Dict[str, Any]:
     return json.loads(json.dumps(trial).replace("{other}", str(host.number + 100)).replace("{own}", str(host.number)))
+
+
+def anonymous(said: Any, host: NetnsHost) -> str:
+    """Without what only this host has."""
+    own = (host.address, host.address6, f"02:00:00:00:01:{host.number:02x}")
+    return re.sub("|".join(rf"{re.escape(word)}\b" for word in own), "its own", json.dumps(said, sort_keys=True))
 
 
 def task() -> List[Dict[str, Any]]:
@@ -152,7 +159,8 @@ def test_twelve_hosts_two_of_them_cut_off(hosts: Fleet) -> None:
     pinger = hosts.pinger([host.address for host in hosts.hosts.values()])
     # Those that are to stay have all the time that a busy machine may need.
     given = {name: {**TAKE, "rollback_timeout": 15 if name == "host3" else PATIENT if name in cut else 120, **cut.get(name, {})} for name in names}
-    predicted = hosts.results(hosts.playbook(task(), {name: variables(item) for name, item in given.items()}, "--check", "--diff"))
+    # One for all that stay: they are asked for the same.
+    predicted = hosts.results(hosts.playbook(task(), {"host0": variables(given["host0"])}, "--check", "--diff"))["host0"]
     results = hosts.results(hosts.playbook(task(), {name: variables(item) for name, item in given.items()}, "--diff"))
     silence = pinger.stop()
     for name in names:
@@ -163,7 +171,7 @@ def test_twelve_hosts_two_of_them_cut_off(hosts: Fleet) -> None:
             continue
         assert result["changed"] and result["confirmed"] and not result["rolled_back"], result
         for key in ("changed", "actions", "diff", "pending"):
-            assert result[key] == predicted[name][key], (name, key)
+            assert anonymous(result[key], host) == anonymous(predicted[key], hosts.hosts["host0"]), (name, key)
         assert silence[host.address] <= 5, (name, silence)
         state = host.state()
         assert state["links"]["eth0"]["addresses"] == [] and state["links"]["br0"]["addresses"] == [f"{host.address6}/64", f"{host.address}/24"]
