@@ -12,15 +12,15 @@ import pytest
 from support.modules import apply, check, cycle, refused, run_module, served_by, settled
 from support.private_libvirt import PID_FILE, PrivateLibvirt, private_libvirt
 
-NAME, OTHER, UUID = "vt-bn", "vt-bn-2", "d0c1a2b3-1111-4222-8333-76742d626e01"
-FOLDER = "/var/lib/libvirt/vt-bn"
+NAME, OTHER, UUID = "vt-fl", "vt-fl-2", "d0c1a2b3-1111-4222-8333-76742d666c01"
+FOLDER = "/var/lib/libvirt/vt-fl"
 GUEST: Dict[str, Any] = {"name": NAME, "type": "qemu", "memory": "64M"}
 POOL: Dict[str, Any] = {"name": NAME, "type": "dir", "target": {"path": FOLDER}, "build": "missing"}
 GONE = {"name": NAME, "state": "absent"}
-VOLUME, SOURCE = {"pool": "vt-bn-v", "name": NAME}, "/var/lib/libvirt/images/vt-bn.source"
+VOLUME, SOURCE = {"pool": "vt-fl-v", "name": NAME}, "/var/lib/libvirt/images/vt-fl.source"
 #: What a run makes in several calls: the module, the options, and those that take it away or back again.
 MADE: Dict[str, Tuple[str, Dict[str, Any], Dict[str, Any]]] = {
-    "network": ("libvirt_network", {"name": NAME, "autostart": True, "bridge": {"name": "vt-bn0"}, "ips": [{"address": "198.18.74.1/24"}]}, GONE),
+    "network": ("libvirt_network", {"name": NAME, "autostart": True, "bridge": {"name": "vt-fl0"}, "ips": [{"address": "198.18.74.1/24"}]}, GONE),
     "pool": ("libvirt_pool", {**POOL, "autostart": True}, {**GONE, "delete": True}),
     "upload": ("libvirt_volume", {**VOLUME, "source": SOURCE, "capacity": "8M"}, {**VOLUME, "state": "absent", "wipe": "zero"}),
     "secret": (
@@ -135,7 +135,7 @@ def test_a_mac_address_that_another_guest_has(virt: PrivateLibvirt) -> None:
 
 
 def test_a_disk_that_another_guest_writes_to(virt: PrivateLibvirt) -> None:
-    path = _image(virt, "/var/lib/libvirt/images/vt-bn.qcow2")
+    path = _image(virt, "/var/lib/libvirt/images/vt-fl.qcow2")
     guest = {**GUEST, "state": "running", "disks": [{"path": path}]}
     apply("libvirt_domain", {**guest, "name": OTHER})
     message = refused("libvirt_domain", guest, "start_failed")
@@ -157,7 +157,7 @@ def test_a_network_that_is_not_there(virt: PrivateLibvirt) -> None:
 
 
 def test_an_image_that_the_emulator_may_not_read(virt: PrivateLibvirt) -> None:
-    folder = "/var/lib/libvirt/vt-bn-closed"
+    folder = "/var/lib/libvirt/vt-fl-closed"
     virt.run("install", "-d", "-m", "700", folder)
     guest = {**GUEST, "state": "running", "disks": [{"path": _image(virt, f"{folder}/vt.qcow2")}]}
     message = refused("libvirt_domain", guest, "start_failed")

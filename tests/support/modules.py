@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
@@ -35,7 +35,7 @@ def python_path() -> str:
     only_ansible = _COLLECTIONS / f"only-ansible-{hashlib.sha256(str(source).encode()).hexdigest()[:12]}"
     only_ansible.mkdir(exist_ok=True)
     link = only_ansible / "ansible"
-    if not link.is_symlink():
+    with suppress(FileExistsError):
         link.symlink_to(source)
     return f"{only_ansible}:{_COLLECTIONS}"
 
