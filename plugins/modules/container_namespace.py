@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_namespace
-short_description: Keep named namespaces, with their hostname, mappings and interfaces
+short_description: Keep named namespaces, with their hostname, mappings, interfaces and a process
 version_added: 0.1.0
 description:
   - Makes a set of namespaces and keeps it under a name, without a process having to live in it. It is what C(unshare) does by hand, declared.
@@ -105,6 +105,50 @@ options:
       mtu:
         description: Its MTU in bytes.
         type: int
+      routes:
+        description:
+          - All its routes but those that the kernel makes for its addresses. An empty list removes them.
+          - What DHCP or a router said is left alone.
+        type: list
+        elements: dict
+        suboptions:
+          to:
+            description: V(default), or a network with its prefix.
+            type: str
+            required: true
+          via:
+            description: The gateway, on a network of the interface's. Needed for V(default). Without it the network is on the link itself.
+            type: str
+  process:
+    description:
+      - A process that is kept running in all namespaces of the set, in the words of the OCI runtime specification.
+      - Where systemd runs it is a unit C(virtops-namespace-NAME-process.service), which starts it again where it ends, and at every boot where
+        the set is O(persistent). Elsewhere a run of the module starts it again, and what it says is in
+        C(/run/virtops/namespaces/NAME/process.log).
+      - It is started anew where anything of this changes. It ends with O(state=absent), also without O(force).
+    type: dict
+    suboptions:
+      args:
+        description: The program and its arguments. An empty list ends the process.
+        type: list
+        elements: str
+        required: true
+      cwd:
+        description: The directory that it starts in, as seen from inside. V(/) where it is not given.
+        type: str
+      env:
+        description: Its environment variables. It has C(PATH) and these, and no others.
+        type: dict
+      root:
+        description:
+          - A directory of the host's that is its C(/), for example an overlay mount. In a set with V(pid) and V(mount), C(/proc) there is its own.
+          - It has to be mounted before a V(mount) namespace is made, which does not see later mounts of the host's.
+        type: path
+      cgroups_path:
+        description:
+          - The cgroup that it runs in, a name as in O(virtops.linux.container_cgroup#module:name).
+          - Where systemd runs, it is the slice of the unit.
+        type: str
   persistent:
     description:
       - Make the set again at every boot, by a unit of systemd's. It runs the same commands as this module.
@@ -142,6 +186,16 @@ EXAMPLES = r"""
         peer: veth-web
         bridge: br-web
         addresses: [198.51.100.10/24]
+        routes:
+          - {to: default, via: 198.51.100.1}
+
+- name: What runs in it
+  virtops.linux.container_namespace:
+    name: web
+    types: [network, uts, ipc, mount, pid]
+    process:
+      args: [python3, -m, http.server, "80"]
+      cwd: /srv
 
 - name: Run a command in them
   ansible.builtin.command:
@@ -189,6 +243,14 @@ resource:
       description: What is made at boot.
       type: dict
       returned: when RV(resource.persistent)
+    process:
+      description: The process that is declared, and whether it is C(running).
+      type: dict
+      returned: with O(process)
+    process_pids:
+      description: Its number on the host and those of its children, the first of which waits for the others where the set has a V(pid) namespace.
+      type: list
+      elements: int
   sample:
     name: web
     types: [network, uts, ipc, mount, pid]
@@ -198,6 +260,7 @@ resource:
     interfaces:
       - {name: eth0, peer: veth-web, bridge: br-web, up: true, mtu: 1500, addresses: [198.51.100.10/24]}
     persistent: false
+    process_pids: []
 processes:
   description: Who lives in the namespaces, each with C(pid) and C(command).
   returned: failure with RV(ignore:code) V(namespace_in_use)

@@ -17,15 +17,19 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Host
 from ansible_collections.virtops.linux.plugins.module_utils.namespace.actions import WriteUnit
 from ansible_collections.virtops.linux.plugins.module_utils.namespace.model import SPEC, Link, from_params
 from ansible_collections.virtops.linux.plugins.module_utils.namespace.plan import nothing, plan
+from ansible_collections.virtops.linux.plugins.module_utils.namespace.read import ended
+from support.container_room import busybox_tree
 from support.modules import apply, check, cycle, option_cycle, refused, settled
 
 NAME = "vt-ns"
 ROOT = Path("/run/virtops/namespaces") / NAME
 BASE: Dict[str, Any] = {"name": NAME, "types": ["network", "uts"]}
 GONE = {"name": NAME, "state": "absent"}
+HOST = Host()
 FILES = {"network": "net", "mount": "mnt"}
 
 
@@ -220,6 +224,95 @@ def test_an_interface_reaches_the_bridge(bridge):
     assert not os.path.exists("/sys/class/net/vt-h0")
 
 
+def routes() -> List[str]:
+    said = [enter("network", "ip", family, "route", "show", "dev", "eth0").splitlines() for family in ("-4", "-6")]
+    return [" ".join(line.split()[:3]) for lines in said for line in lines if "proto kernel" not in line]
+
+
+def test_routes_of_an_interface(bridge):
+    here = veth(bridge="vt-br0", addresses=["198.51.100.10/24", "2001:db8::10/64"])
+    apply("container_namespace", here)
+
+    def routed(given: List[Dict[str, Any]], **more: Any) -> Dict[str, Any]:
+        return {**here, "interfaces": [{**here["interfaces"][0], "routes": given, **more}]}
+
+    both = [{"to": "default", "via": "198.51.100.1"}, {"to": "default", "via": "2001:db8::1"}, {"to": "203.0.113.0/24", "via": "198.51.100.2"}]
+    cycle("container_namespace", routed(both))
+    assert routes() == ["default via 198.51.100.1", "203.0.113.0/24 via 198.51.100.2", "default via 2001:db8::1"]
+    settled("container_namespace", here)
+    moved = {"addresses": ["203.0.113.9/28"]}
+    cycle("container_namespace", routed([{"to": "0.0.0.0/0", "via": "203.0.113.1"}, {"to": "198.51.100.64/26"}], **moved))
+    assert sorted(routes()) == ["198.51.100.64/26 scope link", "default via 203.0.113.1"]
+    assert "none of its networks" in refused(
+        "container_namespace", routed([{"to": "default", "via": "203.0.113.77"}], **moved), "gateway_unreachable"
+    )
+    enter("network", "ip", "link", "set", "dev", "eth0", "down")
+    apply("container_namespace", routed([{"to": "default", "via": "203.0.113.1"}], **moved))
+    assert routes() == ["default via 203.0.113.1"]
+    cycle("container_namespace", routed([], **moved))
+    assert routes() == []
+
+
+def in_all(*words: str) -> str:
+    """A command in the namespaces of the tests' set, as far as they have files."""
+    kinds = {"mount": "mnt", "pid": "pid", "uts": "uts", "net": "net", "ipc": "ipc"}
+    return run("nsenter", *(f"--{kind}={ROOT / file}" for kind, file in kinds.items() if (ROOT / file).exists()), *words)
+
+
+def test_a_process_is_kept_running_in_the_namespaces():
+    base = {"name": NAME, "types": ["pid", "mount", "uts", "network"], "hostname": "vt-process"}
+
+    def with_process(*args: str, **more: Any) -> Dict[str, Any]:
+        return {**base, "process": {"args": list(args), **more}}
+
+    apply("container_namespace", base)
+    result = cycle("container_namespace", with_process("sleep", "1000", env={"GREETING": "hello you"}))
+    _parent, child = result["resource"]["process_pids"]
+    assert inode(f"/proc/{child}/ns/pid") == inode(ROOT / "pid") and inode(f"/proc/{child}/ns/net") == inode(ROOT / "net")
+    environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+    assert b"GREETING=hello you" in environment and len(environment) == 3, "nothing of ours but what was asked for"
+    assert "sleep 1000" in in_all("ps", "-e", "-o", "args=")
+    settled("container_namespace", base)
+    other = with_process("sleep", "2000", cwd="/var")
+    pids = cycle("container_namespace", other)["resource"]["process_pids"]
+    assert not alive(child) and "sleep 2000" in in_all("ps", "-e", "-o", "args=")
+    pids = sorted({*pids, *keepers()})
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)  # with the init, which takes long to go
+    while not all(ended(HOST.try_read(f"/proc/{pid}/stat") or "") for pid in pids):
+        time.sleep(0.02)
+    pids = cycle("container_namespace", other)["resource"]["process_pids"]
+    assert "ended at once" in refused("container_namespace", with_process("false"), "process_ended")
+    assert not any(alive(pid) for pid in pids)
+    apply("container_namespace", other)
+    cycle("container_namespace", with_process())
+    pids = apply("container_namespace", other)["resource"]["process_pids"]
+    apply("container_namespace", GONE)
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_a_process_has_its_root_and_its_cgroup(tmp_path):
+    tree = busybox_tree(tmp_path / "root")
+    base = {"name": NAME, "types": ["pid", "mount", "uts"]}
+    process = {"args": ["/bin/sh", "-c", "ps > /tmp/seen; exec sleep 1000"], "root": str(tree), "cgroups_path": NAME}
+    assert "no cgroup vt-ns" in refused("container_namespace", {**base, "process": process}, "cgroup_missing")
+    assert check("container_namespace", {**base, "process": process})["changed"]
+    apply("container_cgroup", {"name": NAME, "resources": {"pids": {"limit": 50}}})
+    try:
+        result = cycle("container_namespace", {**base, "process": process})
+        pids = result["resource"]["process_pids"]
+        assert all(f"/{NAME}\n" in Path(f"/proc/{pid}/cgroup").read_text() for pid in pids)
+        assert NAME not in Path("/proc/self/cgroup").read_text()
+        assert os.readlink(f"/proc/{pids[-1]}/root") == str(tree)
+        seen = (tree / "tmp/seen").read_text()
+        assert len(seen.splitlines()) <= 5, seen  # init, the shell and ps, and nothing of the host
+        refused("container_namespace", {**base, "process": {**process, "root": "/vt-none"}}, "root_missing")
+        cycle("container_namespace", GONE)
+    finally:
+        sweep()
+        apply("container_cgroup", {"name": NAME, "state": "absent", "force": True})
+
+
 def test_a_link_of_the_host_moves_in_and_comes_back(bridge):
     run("ip", "link", "add", "vt-l0", "type", "veth", "peer", "name", "vt-l1")
     run("ip", "link", "add", "vt-mv", "link", "vt-l0", "mtu", "1300", "type", "macvlan")
@@ -328,6 +421,15 @@ def test_the_unit_makes_at_boot_what_the_module_makes_now(bridge, tmp_path):
         ({"interfaces": [{"name": "a", "peer": "vt-h0"}, {"name": "b", "peer": "vt-h0"}]}, "duplicate_interface"),
         ({"interfaces": [{"name": "a", "peer": "vt-h0", "mtu": 1}]}, "out_of_range"),
         ({"interfaces": [{"name": "a", "peer": "vt-h0", "addresses": ["198.51.100.1"]}]}, "invalid_address"),
+        ({"interfaces": [{"name": "a", "peer": "vt-h0", "routes": [{"to": "default"}]}]}, "invalid_route"),
+        ({"interfaces": [{"name": "a", "peer": "vt-h0", "routes": [{"to": "198.51.100.7/24"}]}]}, "invalid_route"),
+        ({"interfaces": [{"name": "a", "peer": "vt-h0", "routes": [{"to": "2001:db8::/64", "via": "198.51.100.1"}]}]}, "invalid_route"),
+        ({"interfaces": [{"name": "a", "peer": "vt-h0", "routes": [{"to": "198.51.100.0/24"}] * 2}]}, "duplicate_route"),
+        ({"process": {"args": ["a\nb"]}}, "invalid_process"),
+        ({"process": {"args": [""]}}, "invalid_process"),
+        ({"process": {"args": ["a"], "cwd": "b"}}, "invalid_process"),
+        ({"process": {"args": ["a"], "env": {"a=b": "c"}}}, "invalid_process"),
+        ({"process": {"args": ["a"], "cgroups_path": "../b"}}, "invalid_process"),
     ],
 )
 def test_bad_input(given, code):

@@ -1,26 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps that make and change sets of namespaces, as data, and the commands that each of them is.
-
-The same commands run now and, from the unit that keeps a set, at the next boot.
-"""
+"""The steps that make and change sets of namespaces, as data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import singledispatch
-from typing import Any, List, Tuple
+from typing import Optional, Tuple
 
-from ..engine.plan import Action
-from .model import FILES, WORDS, Mapped
-
-Command = List[str]
-BASE = "/run/virtops/namespaces"
-NETNS = "/run/netns"
-
-# A pid namespace lives as long as its init. sleep is everywhere; with SIGCHLD ignored, which it inherits, the kernel itself buries
-# the orphans that init inherits. unshare stays as its parent, and --kill-child ends it with its parent.
-INIT = ["env", "--ignore-signal=CHLD", "sleep", "infinity"]
+from ..engine.plan import HIDDEN, Action
+from .model import Mapped
+from .model_process import Wanted
 
 
 @dataclass(frozen=True)
@@ -111,6 +100,19 @@ class BringUp(Action):
 
 
 @dataclass(frozen=True)
+class AddRoute(Action):
+    interface: str
+    to: str
+    via: Optional[str]
+    family: int = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class RemoveRoute(AddRoute):
+    pass
+
+
+@dataclass(frozen=True)
 class RemoveInterface(Action):
     """A veth pair is deleted; any other link goes back to the host."""
 
@@ -125,7 +127,7 @@ class EndProcesses(Action):
 
 @dataclass(frozen=True)
 class StopInit(Action):
-    pids: Tuple[int, ...] = field(metadata={"hidden": True})
+    pids: Tuple[int, ...] = field(metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class RemoveDirectory(Action):
 class WriteUnit(Action):
     """The unit that makes the set again at boot."""
 
-    text: str = field(metadata={"hidden": True})
+    text: str = field(metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -160,128 +162,27 @@ class RemoveUnit(Action):
     pass
 
 
-def file_of(name: str, kind: str) -> str:
-    return f"{BASE}/{name}/{FILES[kind]}"
+@dataclass(frozen=True)
+class StartProcess(Action):
+    args: Tuple[str, ...]
+    wanted: Wanted = field(metadata=HIDDEN)
+    types: Tuple[str, ...] = field(metadata=HIDDEN)
 
 
-def entering(name: str, types: Tuple[str, ...]) -> Command:
-    """The words that run a command in some namespaces of a set."""
-    return ["nsenter", *(f"--{WORDS[kind]}={file_of(name, kind)}" for kind in types)]
+@dataclass(frozen=True)
+class EndProcess(Action):
+    pids: Tuple[int, ...] = field(metadata=HIDDEN)
 
 
-def _in_network(action: Any, *words: str) -> Command:
-    return [*entering(action.target, ("network",)), "ip", *words]
+@dataclass(frozen=True)
+class KeepProcess(Action):
+    """Have systemd run it, now, and at every boot where boot is True. text: its unit."""
+
+    args: Tuple[str, ...]
+    boot: bool
+    text: str = field(metadata=HIDDEN)
 
 
-def _unshare(name: str, types: Tuple[str, ...]) -> Command:
-    return ["unshare", *(f"--{WORDS[kind]}={file_of(name, kind)}" for kind in types)]
-
-
-@singledispatch
-def commands(action: Any) -> List[Command]:
-    raise TypeError(action)
-
-
-@commands.register
-def _make_directory(action: MakeDirectory) -> List[Command]:
-    path = f"{BASE}/{action.target}"
-    return [["mkdir", "-p", path], ["mount", "--bind", path, path], ["mount", "--make-private", path]]
-
-
-@commands.register
-def _create(action: CreateNamespaces) -> List[Command]:
-    files = [file_of(action.target, kind) for kind in action.types]
-    # unshare can keep a user namespace only from a child that stays outside, which it has only where it makes a mount namespace too.
-    transient = ["--mount"] if "user" in action.types and "mount" not in action.types else []
-    return [["touch", *files], [*_unshare(action.target, action.types), *transient, "true"]]
-
-
-@commands.register
-def _start_init(action: StartInit) -> List[Command]:
-    files = [file_of(action.target, kind) for kind in action.types]
-    words = [*(entering(action.target, action.joined) if action.joined else []), *_unshare(action.target, action.types)]
-    words += ["--fork", "--kill-child", "--mount-proc", *INIT]
-    # It starts nothing where it takes the number in its file for a running process: an old one, or another's by now.
-    number = f"{BASE}/{action.target}/init.pid"
-    daemon = ["start-stop-daemon", "--start", "--background", "--pidfile", number, "--make-pidfile", "--startas"]
-    return [["touch", *files], ["rm", "-f", number], [*daemon, f"/usr/bin/{words[0]}", "--", *words[1:]]]
-
-
-@commands.register
-def _name_network(action: NameNetwork) -> List[Command]:
-    path = f"{NETNS}/{action.target}"
-    return [["mkdir", "-p", NETNS], ["touch", path], ["mount", "--bind", file_of(action.target, "network"), path]]
-
-
-@commands.register
-def _set_hostname(action: SetHostname) -> List[Command]:
-    return [[*entering(action.target, ("uts",)), "hostname", action.hostname]]
-
-
-@commands.register
-def _set_loopback(action: SetLoopback) -> List[Command]:
-    return [_in_network(action, "link", "set", "dev", "lo", "up" if action.up else "down")]
-
-
-@commands.register
-def _add_veth(action: AddVeth) -> List[Command]:
-    namespace = file_of(action.target, "network")
-    return [["ip", "link", "add", "name", action.peer, "type", "veth", "peer", "name", action.interface, "netns", namespace]]
-
-
-@commands.register
-def _move_link(action: MoveLink) -> List[Command]:
-    return [["ip", "link", "set", "dev", action.link, "netns", file_of(action.target, "network"), "name", action.interface]]
-
-
-@commands.register
-def _set_bridge(action: SetBridge) -> List[Command]:
-    return [["ip", "link", "set", "dev", action.peer, *(["master", action.bridge] if action.bridge else ["nomaster"])]]
-
-
-@commands.register
-def _bring_peer_up(action: BringPeerUp) -> List[Command]:
-    return [["ip", "link", "set", "dev", action.peer, "up"]]
-
-
-@commands.register
-def _set_mtu(action: SetMtu) -> List[Command]:
-    return [_in_network(action, "link", "set", "dev", action.interface, "mtu", str(action.mtu))]
-
-
-@commands.register
-def _add_address(action: AddAddress) -> List[Command]:
-    return [_in_network(action, "address", "replace", action.address, "dev", action.interface)]
-
-
-@commands.register
-def _remove_address(action: RemoveAddress) -> List[Command]:
-    return [_in_network(action, "address", "delete", action.address, "dev", action.interface)]
-
-
-@commands.register
-def _bring_up(action: BringUp) -> List[Command]:
-    return [_in_network(action, "link", "set", "dev", action.interface, "up")]
-
-
-@commands.register
-def _remove_interface(action: RemoveInterface) -> List[Command]:
-    if action.veth:
-        return [_in_network(action, "link", "delete", "dev", action.interface)]
-    return [_in_network(action, "link", "set", "dev", action.interface, "netns", "1")]
-
-
-@commands.register
-def _remove(action: RemoveNamespaces) -> List[Command]:
-    return [["umount", file_of(action.target, kind)] for kind in action.types]
-
-
-@commands.register
-def _unname_network(action: UnnameNetwork) -> List[Command]:
-    return [["umount", f"{NETNS}/{action.target}"], ["rm", "-f", f"{NETNS}/{action.target}"]]
-
-
-@commands.register
-def _remove_directory(action: RemoveDirectory) -> List[Command]:
-    path = f"{BASE}/{action.target}"
-    return [["umount", path], ["rm", "-rf", path]]
+@dataclass(frozen=True)
+class RemoveProcessUnit(Action):
+    pass

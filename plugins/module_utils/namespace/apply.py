@@ -16,6 +16,8 @@ from ..engine.errors import Failure
 from ..engine.host import Host
 from ..engine.plan import Action
 from . import actions as do
+from .apply_process import end, keep, remove_unit, start
+from .commands import commands, entering, file_of
 from .read import identity
 from .unit import unit_name, unit_path
 
@@ -29,7 +31,7 @@ def apply(host: Host, action: Action) -> None:
 
 @singledispatch
 def _do(action: Any, host: Host) -> None:
-    for words in do.commands(action):
+    for words in commands(action):
         host.require(words[0], "dpkg" if words[0] == "start-stop-daemon" else "util-linux")
         result = host.run(words, check=False)
         if result.rc:
@@ -55,9 +57,9 @@ def _hint(host: Host, action: Any, stderr: str) -> str:
 
 @_do.register
 def _start_init(action: do.StartInit, host: Host) -> None:
-    for words in do.commands(action):
+    for words in commands(action):
         host.run(words)
-    path = host.path(do.file_of(action.target, "pid"))
+    path = host.path(file_of(action.target, "pid"))
     device = os.stat("/proc/self/ns/pid").st_dev
     _wait(lambda: os.stat(path).st_dev == device, f"{action.target}: the init of its pid namespace did not start")
 
@@ -73,9 +75,9 @@ def _wait(done: Callable[[], bool], complaint: str) -> None:
 @_do.register
 def _write_mapping(action: do.WriteMapping, host: Host) -> None:
     """The kernel takes a mapping from outside only, by way of a process in the namespace: one is put there for that moment."""
-    path = do.file_of(action.target, "user")
+    path = file_of(action.target, "user")
     text = "".join(f"{inside} {outside} {size}\n" for inside, outside, size in action.mapping)
-    words = [*do.entering(action.target, ("user",)), "--preserve-credentials", "sleep", "60"]
+    words = [*entering(action.target, ("user",)), "--preserve-credentials", "sleep", "60"]
     with host.start(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wanted = identity(host.path(path))
@@ -126,3 +128,24 @@ def _remove_unit(action: do.RemoveUnit, host: Host) -> None:
     host.run(["systemctl", "disable", unit_name(action.target)])
     host.remove(unit_path(action.target))
     host.run(["systemctl", "daemon-reload"])
+
+
+@_do.register
+def _start_process(action: do.StartProcess, host: Host) -> None:
+    start(host, action, _alive)
+
+
+@_do.register
+def _end_process(action: do.EndProcess, host: Host) -> None:
+    _kill(action.pids, action.target)
+    end(host, action)
+
+
+@_do.register
+def _keep_process(action: do.KeepProcess, host: Host) -> None:
+    keep(host, action)
+
+
+@_do.register
+def _remove_process_unit(action: do.RemoveProcessUnit, host: Host) -> None:
+    remove_unit(host, action)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
+from .model_process import PROCESS, Wanted
+from .model_process import from_option as process_from_option
+from .model_routes import ROUTES, Route, from_option, shared_default
 
 #: The runtime specification's word → the file in /proc/PID/ns. Source: config-linux.md, namespaces; namespaces(7).
 FILES: Mapping[str, str] = {
@@ -55,10 +58,12 @@ SPEC: Dict[str, Any] = {
                 "bridge": {"type": "str"},
                 "addresses": {"type": "list", "elements": "str"},
                 "mtu": {"type": "int"},
+                "routes": ROUTES,
             },
             "required_one_of": [("peer", "link")],
             "mutually_exclusive": [("peer", "link"), ("link", "bridge")],
         },
+        "process": PROCESS,
         "persistent": {"type": "bool"},
         "force": {"type": "bool", "default": False},
     },
@@ -76,7 +81,7 @@ Mapped = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class WantedInterface:
-    """peer: the host's end of a veth pair. link: or a link of the host's that moves in. addresses: None leaves alone, () empties."""
+    """peer: the host's end of a veth pair. link: or a link of the host's that moves in. addresses, routes: None leaves alone, () empties."""
 
     name: str
     peer: Optional[str] = None
@@ -84,6 +89,7 @@ class WantedInterface:
     bridge: Optional[str] = None
     addresses: Optional[Tuple[str, ...]] = None
     mtu: Optional[int] = None
+    routes: Optional[Tuple[Route, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ class Desired:
     gid_mappings: Optional[Tuple[Mapped, ...]] = None
     loopback: Optional[bool] = None
     interfaces: Optional[Tuple[WantedInterface, ...]] = None
+    process: Optional[Wanted] = None
     persistent: Optional[bool] = None
     force: bool = False
 
@@ -118,6 +125,7 @@ class Interface:
     peer: Optional[str] = None
     master: Optional[str] = None
     peer_up: bool = False
+    routes: Tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,8 @@ class Observed:
     links: the host's own links by name. netns: the name in /run/netns leads "here", "elsewhere", or "" for nowhere.
     limits: /proc/sys/user/max_*_namespaces by type, and None for a type that this kernel does not have.
     kept: what the unit has for the next boot, as the declaration of a set; None without a unit.
+    process: what was declared of it. process_pids: it and its children; empty where it does not run. process_unit: the text of its unit.
+    process_boot: whether that is kept for the next boot. lacks: what the wanted process needs and is not there, with a code.
     """
 
     name: str
@@ -162,6 +172,11 @@ class Observed:
     systemd: bool = False
     kept: Optional[Mapping[str, Any]] = None
     enabled: bool = False
+    process: Optional[Wanted] = None
+    process_pids: Tuple[int, ...] = ()
+    process_unit: Optional[str] = None
+    process_boot: bool = False
+    lacks: Optional[Tuple[str, str]] = None
 
     def interface(self, name: str) -> Optional[Interface]:
         return next((item for item in self.interfaces if item.name == name), None)
@@ -183,6 +198,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         gid_mappings=_mappings(params["gid_mappings"], "gid_mappings"),
         loopback=params["loopback"],
         interfaces=_interfaces(params["interfaces"]),
+        process=process_from_option(params["process"]),
         persistent=params["persistent"],
         force=params["force"],
     )
@@ -266,7 +282,10 @@ def _interfaces(given: Optional[List[Mapping[str, Any]]]) -> Optional[Tuple[Want
         addresses = item["addresses"]
         if addresses is not None:
             addresses = tuple(dict.fromkeys(_address(text, name) for text in addresses))
-        found[name] = WantedInterface(name, item["peer"], item["link"], item["bridge"], addresses, item["mtu"])
+        found[name] = WantedInterface(name, item["peer"], item["link"], item["bridge"], addresses, item["mtu"], from_option(item["routes"], name))
+    twice = shared_default([item.routes for item in found.values()])
+    if twice:
+        raise Failure(f"interfaces: two of them have the default route of IPv{twice}; give it to one", "duplicate_route")
     return tuple(found.values())
 
 

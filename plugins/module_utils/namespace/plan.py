@@ -7,14 +7,17 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any, Dict, List, Optional, Tuple
 
-from ..engine.errors import Failure, NotReady
+from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
 from . import actions as do
+from .commands import NETNS, commands
 from .model import FILES, Desired, Interface, Link, Observed, WantedInterface, needed_types
+from .model_routes import Route
+from .plan_links import VETH, links
+from .plan_process import ended, process
 from .unit import unit_text
 
 _MOST_NAMED = 5
-_VETH = "veth"
 #: What is kept for the next boot, in words that JSON has.
 _KEPT = ("types", "hostname", "loopback", "interfaces")
 
@@ -34,16 +37,26 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
     if desired.loopback is not None and "network" in observed.types:
         shown["loopback"] = observed.loopback
     if desired.interfaces is not None and "network" in observed.types:
-        wanted_names = {item.name for item in desired.interfaces}
-        shown["interfaces"] = [_shown(item) for item in observed.interfaces if item.name in wanted_names or not wanted_names]
+        wanted_items = {item.name: item for item in desired.interfaces}
+        shown["interfaces"] = [
+            _shown(item, wanted_items.get(item.name)) for item in observed.interfaces if item.name in wanted_items or not wanted_items
+        ]
+    if desired.process is not None:
+        shown["process"] = {**observed.process.shown(), "running": bool(observed.process_pids)} if observed.process else None
     shown["persistent"] = observed.kept is not None and observed.enabled
     if observed.kept is not None:
         shown["boot"] = dict(observed.kept)
     return shown
 
 
-def _shown(item: Interface) -> Dict[str, Any]:
-    return {"name": item.name, "peer": item.peer, "bridge": item.master, "up": item.up, "mtu": item.mtu, "addresses": list(item.addresses)}
+def _shown(item: Interface, wanted: Optional[WantedInterface]) -> Dict[str, Any]:
+    shown = {"name": item.name, "peer": item.peer, "bridge": item.master, "up": item.up, "mtu": item.mtu, "addresses": list(item.addresses)}
+    # Others change by themselves: the kernel takes away those whose address goes.
+    return {**shown, "routes": [route.shown() for route in item.routes]} if wanted and wanted.routes is not None else shown
+
+
+def facts(observed: Observed) -> Dict[str, Any]:
+    return {"process_pids": list(observed.process_pids)}
 
 
 def nothing(desired: Desired) -> Observed:
@@ -61,7 +74,10 @@ def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
     steps, after = _namespaces(observed, desired, types)
     more, after = _settings(after, desired)
     steps += more
-    more, after = _links(after, desired)
+    more, after = links(after, desired)
+    steps += more
+    same = bool(observed.process_pids) and observed.types == types and ("pid" not in types or observed.init)
+    more, after = process(after, desired, same, persistent)
     steps += more
     more, after = _keep(after, desired, persistent)
     warnings = []
@@ -87,7 +103,7 @@ def _wanted_types(observed: Observed, desired: Desired) -> Tuple[str, ...]:
     for kind in missing:
         _refuse_type(observed, kind)
     if "network" in missing and observed.netns:
-        raise Failure(f"{desired.name}: {do.NETNS}/{desired.name} exists and is another network namespace; use another name", "name_taken")
+        raise Failure(f"{desired.name}: {NETNS}/{desired.name} exists and is another network namespace; use another name", "name_taken")
     return types
 
 
@@ -148,65 +164,6 @@ def _settings(observed: Observed, desired: Desired) -> Tuple[List[Action], Obser
     return steps, observed
 
 
-def _links(observed: Observed, desired: Desired) -> Tuple[List[Action], Observed]:
-    steps: List[Action] = []
-    if desired.interfaces == ():
-        steps = [do.RemoveInterface(desired.name, item.name, item.kind == _VETH) for item in observed.interfaces]
-        return steps, replace(observed, interfaces=())
-    for wanted in desired.interfaces or ():
-        more, found = _interface(observed, desired.name, wanted)
-        steps += more
-        others = [item for item in observed.interfaces if item.name != wanted.name]
-        observed = replace(observed, interfaces=tuple(sorted([*others, found], key=lambda item: item.name)))
-    return steps, observed
-
-
-def _interface(observed: Observed, name: str, wanted: WantedInterface) -> Tuple[List[Action], Interface]:
-    steps: List[Action] = []
-    found = observed.interface(wanted.name)
-    if wanted.bridge and wanted.bridge not in observed.links:
-        raise NotReady(f"interfaces: {wanted.name}: no bridge {wanted.bridge} on this host; create it first", "bridge_missing")
-    if found is None:
-        found, step = _made(observed, name, wanted)
-        steps.append(step)
-    elif (found.kind == _VETH and found.peer is not None) != (wanted.peer is not None) or (wanted.peer and found.peer != wanted.peer):
-        raise Failure(
-            f"interfaces: {wanted.name}: is there already and is not the end of {wanted.peer or wanted.link}; use another name, or remove it first",
-            "name_taken",
-        )
-    peer = wanted.peer
-    if peer and wanted.bridge is not None and (found.master or "") != wanted.bridge:
-        steps.append(do.SetBridge(name, peer, wanted.bridge))
-        found = replace(found, master=wanted.bridge or None)
-    if wanted.mtu is not None and found.mtu != wanted.mtu:
-        steps.append(do.SetMtu(name, wanted.name, wanted.mtu))
-        found = replace(found, mtu=wanted.mtu)
-    if wanted.addresses is not None:
-        steps += [do.RemoveAddress(name, wanted.name, text) for text in found.addresses if text not in wanted.addresses]
-        steps += [do.AddAddress(name, wanted.name, text) for text in wanted.addresses if text not in found.addresses]
-        found = replace(found, addresses=tuple(sorted(wanted.addresses)))
-    if not found.up:
-        steps.append(do.BringUp(name, wanted.name))
-        found = replace(found, up=True)
-    if peer and not found.peer_up:
-        steps.append(do.BringPeerUp(name, peer))
-        found = replace(found, peer_up=True)
-    return steps, found
-
-
-def _made(observed: Observed, name: str, wanted: WantedInterface) -> Tuple[Interface, Action]:
-    if wanted.peer is not None:
-        if wanted.peer in observed.links:
-            raise Failure(f"interfaces: {wanted.name}: the host has a link {wanted.peer} already; use another name for the peer", "name_taken")
-        return Interface(wanted.name, _VETH, peer=wanted.peer), do.AddVeth(name, wanted.name, wanted.peer)
-    link = wanted.link or ""
-    if link not in observed.links:
-        raise NotReady(f"interfaces: {wanted.name}: no link {link} on this host; create it first", "link_missing")
-    # Its addresses stay behind when it moves; so does its being up.
-    there = observed.links[link]
-    return Interface(wanted.name, there.kind, mtu=there.mtu), do.MoveLink(name, wanted.name, link)
-
-
 def _persistent(observed: Observed, desired: Desired, types: Tuple[str, ...]) -> bool:
     if desired.persistent and not observed.systemd:
         raise Failure(
@@ -243,35 +200,39 @@ def boot_text(name: str, kept: Dict[str, Any]) -> str:
     """The unit whose commands are those that make this set on a host that has nothing of it."""
     interfaces: Optional[Tuple[WantedInterface, ...]] = None
     if "interfaces" in kept:
-        interfaces = tuple(
-            WantedInterface(**{**item, "addresses": tuple(item["addresses"]) if "addresses" in item else None}) for item in kept["interfaces"]
-        )
+        interfaces = tuple(_kept_interface(item) for item in kept["interfaces"])
     desired = Desired(name, True, tuple(kept["types"]), kept.get("hostname"), loopback=kept.get("loopback"), interfaces=interfaces, persistent=False)
-    start = [words for action in plan(nothing(desired), desired).actions for words in do.commands(action)]
+    start = [words for action in plan(nothing(desired), desired).actions for words in commands(action)]
     there = Observed(name, types=desired.types or (), directory=True, netns="here" if "network" in kept["types"] else "")
-    stop = [words for action in plan(there, Desired(name, present=False)).actions for words in do.commands(action)]
+    stop = [words for action in plan(there, Desired(name, present=False)).actions for words in commands(action)]
     return unit_text(name, kept, start, stop)
+
+
+def _kept_interface(item: Dict[str, Any]) -> WantedInterface:
+    addresses = tuple(item["addresses"]) if "addresses" in item else None
+    routes = tuple(Route(**route) for route in item["routes"]) if "routes" in item else None
+    return WantedInterface(**{**item, "addresses": addresses, "routes": routes})
 
 
 def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
     name = desired.name
-    inside = [process for process in observed.processes if not process.keeper]
+    inside = [item for item in observed.processes if not item.keeper and item.pid not in observed.process_pids]
     if inside and not desired.force:
-        named = ", ".join(f"{process.pid} ({process.command})" for process in inside[:_MOST_NAMED])
+        named = ", ".join(f"{item.pid} ({item.command})" for item in inside[:_MOST_NAMED])
         more = f" and {len(inside) - _MOST_NAMED} more" if len(inside) > _MOST_NAMED else ""
         raise Failure(
             f"{name}: processes live in its namespaces: {named}{more}; end them, or set force: true to have them ended",
             "namespace_in_use",
-            processes=[{"pid": process.pid, "command": process.command} for process in inside],
+            processes=[{"pid": item.pid, "command": item.command} for item in inside],
         )
-    steps: List[Action] = []
+    steps = ended(observed)
     if inside:
-        steps.append(do.EndProcesses(name, tuple(process.pid for process in inside)))
-    keepers = tuple(process.pid for process in observed.processes if process.keeper)
+        steps.append(do.EndProcesses(name, tuple(item.pid for item in inside)))
+    keepers = tuple(item.pid for item in observed.processes if item.keeper and item.pid not in observed.process_pids)
     if keepers:
         steps.append(do.StopInit(name, keepers))
     # With the namespace these would go at some later time, and links that are not hardware would be lost.
-    steps += [do.RemoveInterface(name, item.name, item.kind == _VETH) for item in observed.interfaces]
+    steps += [do.RemoveInterface(name, item.name, item.kind == VETH) for item in observed.interfaces]
     if observed.netns == "here":
         steps.append(do.UnnameNetwork(name))
     if observed.types:

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.host import Host
-from .actions import BASE, NETNS, entering, file_of
+from .commands import BASE, NETNS, entering, file_of
 from .model import FILES, Desired, Interface, Link, Mapped, Observed, Process
+from .model_routes import parse
+from .read_process import lacks, read_process
 from .unit import DIRECTORY, TARGET, declared, unit_name, unit_path
 
 Identity = Tuple[int, int]
@@ -31,7 +34,7 @@ def read(host: Host, desired: Desired) -> Observed:
     network = identity(host.path(f"{NETNS}/{name}")) if f"{NETNS}/{name}" in namespaces else None
     uid, gid = (_mapping(host, name, which) if "user" in types else () for which in ("uid", "gid"))
     kept = declared(host.read(unit_path(name)))
-    return Observed(
+    observed = Observed(
         name,
         types,
         directory=f"{BASE}/{name}" in mounts,
@@ -48,7 +51,9 @@ def read(host: Host, desired: Desired) -> Observed:
         systemd=host.is_dir("/run/systemd/system"),
         kept=kept,
         enabled=unit_name(name) in host.list(f"{DIRECTORY}/{TARGET}.wants"),
+        lacks=lacks(host, desired.process) if desired.process and desired.process.args else None,
     )
+    return read_process(host, observed)
 
 
 def identity(path: str) -> Optional[Identity]:
@@ -88,6 +93,8 @@ def _processes(host: Host, identities: Mapping[str, Identity]) -> Tuple[Tuple[Pr
         children = "pid" in identities and identity(host.path(f"/proc/{name}/ns/pid_for_children")) == identities["pid"]
         if not held and not children:
             continue
+        if ended(host.try_read(f"/proc/{name}/stat") or ""):
+            continue
         is_init = "pid" in held and _innermost(host.try_read(f"/proc/{name}/status") or "") == 1
         init = init or is_init
         waits = children and "pid" not in held
@@ -95,11 +102,20 @@ def _processes(host: Host, identities: Mapping[str, Identity]) -> Tuple[Tuple[Pr
     return tuple(found), init
 
 
+def ended(stat: str) -> bool:
+    """Whether a process is dead or dying, by the text of /proc/PID/stat. Source: proc_pid_stat(5); PF_EXITING in linux/sched.h.
+
+    The init of a pid namespace stays so until the parents of all others there, who may be outside, have buried them.
+    """
+    fields = stat.rpartition(")")[2].split()
+    return not fields or fields[0] in ("Z", "X") or bool(int(fields[6]) & 0x4)
+
+
 def _innermost(status: str) -> Optional[int]:
-    """A process's number in its own pid namespace, by the text of /proc/PID/status. None for a dead one."""
+    """A process's number in its own pid namespace, by the text of /proc/PID/status."""
     fields = dict(line.partition(":")[::2] for line in status.splitlines())
     numbers = fields.get("NSpid", "").split()
-    return int(numbers[-1]) if numbers and not fields.get("State", "").strip().startswith(("Z", "X")) else None
+    return int(numbers[-1]) if numbers else None
 
 
 def _mapping(host: Host, name: str, which: str) -> Tuple[Mapped, ...]:
@@ -120,7 +136,11 @@ def _json(text: str) -> List[Dict[str, Any]]:
 
 
 def _inside(host: Host, name: str, host_links: List[Dict[str, Any]]) -> Tuple[Tuple[Interface, ...], bool]:
-    return parse_inside(_json(host.run([*entering(name, ("network",)), "ip", "-j", "-d", "addr", "show"]).stdout), host_links)
+    ip = [*entering(name, ("network",)), "ip", "-j"]
+    found, loopback = parse_inside(_json(host.run([*ip, "-d", "addr", "show"]).stdout), host_links)
+    entries = [entry for family in ("-4", "-6") for entry in _json(host.run([*ip, family, "route", "show"], check=False).stdout)]
+    routes = {item.name: parse([entry for entry in entries if entry.get("dev") == item.name]) for item in found}
+    return tuple(replace(item, routes=routes[item.name]) for item in found), loopback
 
 
 def _is_set(entry: Mapping[str, Any]) -> bool:

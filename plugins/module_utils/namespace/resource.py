@@ -7,7 +7,7 @@ from __future__ import annotations
 from ..engine.run import Resource
 from .apply import apply
 from .model import SPEC, from_params
-from .plan import nothing, plan, view
+from .plan import facts, nothing, plan, view
 from .read import read
 
-RESOURCE = Resource(spec=SPEC, from_params=from_params, read=read, plan=plan, apply=apply, view=view, nothing=nothing)
+RESOURCE = Resource(spec=SPEC, from_params=from_params, read=read, plan=plan, apply=apply, view=view, nothing=nothing, facts=facts)

@@ -42,6 +42,39 @@ def unit_text(name: str, declared: Mapping[str, Any], start: List[List[str]], st
     return "\n".join(lines) + "\n"
 
 
+def process_unit_name(name: str) -> str:
+    return f"virtops-namespace-{name}-process.service"
+
+
+def process_unit_path(name: str, boot: bool) -> str:
+    """A unit that is not to be there after a boot is in /run."""
+    return f"{DIRECTORY if boot else '/run/systemd/system'}/{process_unit_name(name)}"
+
+
+def process_unit_text(name: str, declared: Mapping[str, Any], words: List[str], slice_name: str, boot: bool) -> str:
+    # Where the set is not kept by a unit there is none to wait for.
+    needs = [f"Requires={unit_name(name)}", f"After={unit_name(name)}"] if boot else []
+    lines = [
+        "# Written by the Ansible collection virtops.linux; changes are overwritten.",
+        _DECLARED + json.dumps(declared, sort_keys=True),
+        "[Unit]",
+        f"Description=Process in the namespaces {name}",
+        *needs,
+        # At boot it may be a moment earlier than the init of its pid namespace.
+        "StartLimitIntervalSec=0",
+        "",
+        "[Service]",
+        f"ExecStart={_line(words)}",
+        "Restart=always",
+        "RestartSec=1",
+        *([f"Slice={slice_name}"] if slice_name else []),
+        "",
+        "[Install]",
+        f"WantedBy={TARGET}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _line(words: List[str]) -> str:
     return " ".join(_word(word) for word in words)
 

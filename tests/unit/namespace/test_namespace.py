@@ -11,8 +11,11 @@ from ansible_collections.virtops.linux.plugins.module_utils.engine.host import R
 from ansible_collections.virtops.linux.plugins.module_utils.namespace import actions as do
 from ansible_collections.virtops.linux.plugins.module_utils.namespace import plan as p
 from ansible_collections.virtops.linux.plugins.module_utils.namespace.apply import apply
+from ansible_collections.virtops.linux.plugins.module_utils.namespace.commands import INIT, commands
 from ansible_collections.virtops.linux.plugins.module_utils.namespace.model import FILES, Desired, Interface, Link, Observed, Process, WantedInterface
-from ansible_collections.virtops.linux.plugins.module_utils.namespace.read import mount_points, parse_inside, parse_mapping
+from ansible_collections.virtops.linux.plugins.module_utils.namespace.model_process import wanted as process_wanted
+from ansible_collections.virtops.linux.plugins.module_utils.namespace.model_routes import Route, parse
+from ansible_collections.virtops.linux.plugins.module_utils.namespace.read import ended, mount_points, parse_inside, parse_mapping
 from ansible_collections.virtops.linux.plugins.module_utils.namespace.unit import declared, unit_text
 from support.hosts import FakeHost, converged
 
@@ -30,13 +33,13 @@ def kinds(plan):
 def test_a_set_is_made_in_one_step():
     plan = converged(p.plan, NOTHING, replace(WANTED, hostname="h", loopback=True))
     assert kinds(plan) == ["make_directory", "create_namespaces", "name_network", "set_hostname", "set_loopback"]
-    assert do.commands(plan.actions[1])[1] == ["unshare", f"--net={ROOT}/net", f"--uts={ROOT}/uts", "true"]
+    assert commands(plan.actions[1])[1] == ["unshare", f"--net={ROOT}/net", f"--uts={ROOT}/uts", "true"]
 
 
 def test_the_init_joins_what_is_made_before_it():
     plan = converged(p.plan, NOTHING, replace(WANTED, types=("uts", "mount", "pid")))
     assert plan.actions[1:] == (do.CreateNamespaces("web", ("uts",)), do.StartInit("web", ("mount", "pid"), ("uts",)))
-    words = do.commands(plan.actions[2])[-1]
+    words = commands(plan.actions[2])[-1]
     assert words[words.index("--") - 1 :] == [
         "/usr/bin/nsenter",
         "--",
@@ -47,14 +50,14 @@ def test_the_init_joins_what_is_made_before_it():
         "--fork",
         "--kill-child",
         "--mount-proc",
-        *do.INIT,
+        *INIT,
     ]
 
 
 def test_with_a_user_namespace_all_are_made_at_once():
     plan = converged(p.plan, NOTHING, Desired("web", types=("user", "uts", "pid"), uid_mappings=((0, 1000, 1),)))
     assert plan.actions[1:] == (do.StartInit("web", ("user", "uts", "pid")), do.WriteMapping("web", "uid", ((0, 1000, 1),)))
-    assert "--mount" in do.commands(do.CreateNamespaces("web", ("user", "uts")))[1]
+    assert "--mount" in commands(do.CreateNamespaces("web", ("user", "uts")))[1]
 
 
 def test_an_init_that_ended_is_started_again():
@@ -102,7 +105,7 @@ def test_an_empty_list_removes_pairs_and_gives_links_back():
     observed = replace(THERE, interfaces=(Interface("eth0", "veth", peer="x"), Interface("eth1", "macvlan")))
     plan = converged(p.plan, observed, replace(WANTED, interfaces=()))
     assert plan.actions == (do.RemoveInterface("web", "eth0", True), do.RemoveInterface("web", "eth1", False))
-    assert do.commands(plan.actions[1]) == [["nsenter", f"--net={ROOT}/net", "ip", "link", "set", "dev", "eth1", "netns", "1"]]
+    assert commands(plan.actions[1]) == [["nsenter", f"--net={ROOT}/net", "ip", "link", "set", "dev", "eth1", "netns", "1"]]
 
 
 def test_absent_names_processes_and_ends_them_only_by_force():
@@ -207,3 +210,58 @@ def test_the_files_and_commands_of_a_unit(tmp_path):
     apply(host, do.EnableUnit("web"))
     apply(host, do.RemoveUnit("web"))
     assert host.exhausted() and not host.exists(f"/etc/systemd/system/{name}")
+
+
+@pytest.mark.parametrize(
+    ("stat", "dead"),
+    [
+        ("7 (a) b) S 1 7 7 0 -1 4194560 99", False),
+        ("7 (init) D 1 7 7 0 -1 4194564 99", True),  # it waits for others to be buried
+        ("7 (sleep) Z 1 7 7 0 -1 4194560 99", True),
+        ("", True),
+    ],
+)
+def test_who_is_dead_or_dying(stat, dead):
+    assert ended(stat) is dead
+
+
+def test_a_process_is_a_unit_where_systemd_runs():
+    there = replace(THERE, systemd=True)
+    desired = replace(WANTED, process=process_wanted({"args": ["serve", "100%"], "cgroups_path": "web", "root": "/srv/web"}), persistent=True)
+    plan = converged(p.plan, there, desired)
+    (step,) = [action for action in plan.actions if isinstance(action, do.KeepProcess)]
+    lines = step.text.splitlines()
+    assert step.boot and "Slice=web.slice" in lines and "Requires=virtops-namespace-web.service" in lines
+    (start,) = [line for line in lines if line.startswith("ExecStart=")]
+    assert start.endswith(f'nsenter --net={ROOT}/net --uts={ROOT}/uts unshare --root=/srv/web --wd=/ serve "100%%"')
+    assert kinds(p.plan(plan.after, replace(desired, process=process_wanted({"args": []}))))[:1] == ["remove_process_unit"]
+    for_now = p.plan(replace(there, kept=None), replace(desired, persistent=False))
+    assert not for_now.actions[-1].boot and "Requires" not in for_now.actions[-1].text
+
+
+def test_a_process_waits_for_what_it_needs():
+    with pytest.raises(NotReady) as caught:
+        p.plan(replace(THERE, lacks=("process: root: none", "root_missing")), replace(WANTED, process=process_wanted({"args": ["a"]})))
+    assert caught.value.code == "root_missing"
+
+
+def test_routes_as_ip_shows_them():
+    said = [
+        {"dst": "default", "gateway": "198.51.100.1", "dev": "eth0", "flags": []},
+        {"dst": "198.51.100.0/24", "dev": "eth0", "protocol": "kernel", "scope": "link", "prefsrc": "198.51.100.10", "flags": []},
+        {"dst": "203.0.113.7", "dev": "eth0", "scope": "link", "flags": []},
+        {"dst": "default", "gateway": "fe80::1", "dev": "eth0", "protocol": "ra", "metric": 1024, "flags": []},
+        {"type": "unreachable", "dst": "203.0.113.8", "dev": "lo", "flags": []},
+    ]
+    assert parse(said) == (Route("203.0.113.7/32"), Route("default", "198.51.100.1"))
+
+
+def test_routes_go_before_addresses_and_come_after_them():
+    found = Interface(
+        "eth0", "veth", True, addresses=("198.51.100.9/24",), peer="p0", peer_up=True, routes=(Route("203.0.113.0/24", "198.51.100.1"),)
+    )
+    wanted = WantedInterface("eth0", peer="p0", addresses=("198.51.100.10/24",), routes=(Route("default", "198.51.100.1"),))
+    there = replace(THERE, interfaces=(found,), links={"p0": Link()})
+    plan = converged(p.plan, there, replace(WANTED, interfaces=(wanted,)))
+    assert kinds(plan) == ["remove_route", "remove_address", "add_address", "add_route"]
+    assert commands(plan.actions[-1])[0][2:] == ["ip", "-4", "route", "replace", "default", "via", "198.51.100.1", "dev", "eth0"]
