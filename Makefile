@@ -8,7 +8,7 @@ PARTS := lint types ansible-lint lab+sanity,unit,molecule-default,integration
 comma := ,
 EACH := $(subst +, ,$(subst $(comma), ,$(PARTS)))
 MATRIX := ansible-core lab-bookworm lab-trixie
-.PHONY: $(EACH:%=test-%) test-molecule test-matrix test-ansible-core bench-corpus bench-images
+.PHONY: $(EACH:%=test-%) test-molecule test-matrix test-ansible-core test-containers bench-corpus bench-images
 
 BUILD := $(CURDIR)/.build
 BIN := $(CURDIR)/.venv/bin
@@ -29,6 +29,7 @@ help:
 	@echo 'make test             run all tests: $(EACH:%=test-%)'
 	@echo 'make test-lab         of test-molecule, what runs on a lab machine with real KVM; SCENARIOS="virt_host ..." are some of it'
 	@echo 'make test-matrix      every supported ansible-core (test-ansible-core), and the lab on Debian 12 and 13'
+	@echo 'make test-containers  Docker by the role container_host on this machine, from nothing, and away again (root)'
 	@echo 'make bench-corpus     all of libvirt'"'"'s own test data through the modules (root); KINDS="pools secrets" for some'
 	@echo 'make bench-images     conversions of 2 GiB of data against plain qemu-img: their ratio'
 	@echo 'make clean            remove what make made in this folder'
@@ -97,6 +98,10 @@ test-ansible-core: $(TESTS) | $(collection_link)
 
 test-lab-%: $(TESTS) | $(collection_link)
 	VIRTOPS_LAB_RELEASE=$* $(BIN)/python scripts/lab $(SCENARIOS)
+
+# Some minutes. It installs Docker's packages and removes them.
+test-containers: $(TESTS) | $(collection_link)
+	pytest -q tests/containers
 
 # Networks, pools, volumes, secrets and nwfilters take two minutes, domains twenty.
 bench-corpus: $(TESTS) | $(collection_link)

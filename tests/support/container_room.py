@@ -23,14 +23,19 @@ exec sleep infinity
 """
 
 
+# Linux 6.18 numbers namespaces from a batch for each CPU, and lets a mount namespace be kept only in one of a lower number (mnt_ns_loop() in
+# fs/namespace.c): in a mount namespace of one CPU, one that was made on another CPU may not be kept. So all here are made on one.
+_ONE_CPU = ["taskset", "--cpu-list", "0"]
+
+
 @contextmanager
 def room(folder: Path) -> Iterator[List[str]]:
     """The words that run a command in it."""
-    words = ["unshare", "--net", "--mount", "sh", "-c", _SETUP, "sh", str(folder)]
+    words = [*_ONE_CPU, "unshare", "--net", "--mount", "sh", "-c", _SETUP, "sh", str(folder)]
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as holder:
         try:
             assert holder.stdout and holder.stdout.readline() == "ready\n"
-            yield ["nsenter", f"--target={holder.pid}", "--net", "--mount"]
+            yield [*_ONE_CPU, "nsenter", f"--target={holder.pid}", "--net", "--mount"]
         finally:
             holder.kill()
 

@@ -9,20 +9,20 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 INVENTORY = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
 Task = Dict[str, Any]
 
 
-def run(playbook: str, *arguments: str) -> Tuple[subprocess.CompletedProcess[str], List[Task]]:
-    """Run a playbook on this machine, and what its tasks said, however it ended."""
+def run(playbook: str, *arguments: str, within: Sequence[str] = ()) -> Tuple[subprocess.CompletedProcess[str], List[Task]]:
+    """Run a playbook on this machine, and what its tasks said, however it ended. within: the words of a command that runs it somewhere else."""
     with tempfile.TemporaryDirectory(prefix="vt-play.") as folder:
         inventory, results = Path(folder) / "inventory", Path(folder) / "results"
         inventory.write_text(INVENTORY)
         results.touch()
         done = subprocess.run(
-            ["ansible-playbook", "-i", str(inventory), "--diff", playbook, *arguments],
+            [*within, "ansible-playbook", "-i", str(inventory), "--diff", playbook, *arguments],
             env={
                 **os.environ,
                 "ANSIBLE_COLLECTIONS_PATH": os.environ["VIRTOPS_COLLECTIONS"],
@@ -38,9 +38,9 @@ def run(playbook: str, *arguments: str) -> Tuple[subprocess.CompletedProcess[str
         return done, [json.loads(line) for line in results.read_text().splitlines()]
 
 
-def play(playbook: str, *arguments: str) -> List[Task]:
+def play(playbook: str, *arguments: str, within: Sequence[str] = ()) -> List[Task]:
     """Run a playbook on this machine: a list of its tasks with their results. AssertionError with the output where it fails."""
-    done, tasks = run(playbook, *arguments)
+    done, tasks = run(playbook, *arguments, within=within)
     assert done.returncode == 0, f"{playbook} failed:\n{done.stdout}\n{done.stderr}"
     return tasks
 

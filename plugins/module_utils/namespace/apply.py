@@ -59,9 +59,10 @@ def _hint(host: Host, action: Any, stderr: str) -> str:
 def _start_init(action: do.StartInit, host: Host) -> None:
     for words in commands(action):
         host.run(words)
-    path = host.path(file_of(action.target, "pid"))
+    # Its parent and a helper of its parent keep them, each in its own time.
+    paths = [host.path(file_of(action.target, kind)) for kind in action.types]
     device = os.stat("/proc/self/ns/pid").st_dev
-    _wait(lambda: os.stat(path).st_dev == device, f"{action.target}: the init of its pid namespace did not start")
+    _wait(lambda: all(os.stat(path).st_dev == device for path in paths), f"{action.target}: the init of its pid namespace did not start")
 
 
 def _wait(done: Callable[[], bool], complaint: str) -> None:
