@@ -7,6 +7,7 @@ Docker has a network of its own here. What it keeps and what the role writes is 
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from support.playbooks import Task, play
 
 CGROUP, OWN, IMAGE, SETTINGS = "vt-ch", "vt-own", "vt-ch:1", Path("/etc/docker/daemon.json")
 FOLDERS = [Path(path) for path in ("/etc/docker", "/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/containerd")]
+DOCKERS = "docker"
 ROLE: Dict[str, Any] = {
     "container_host_engines": ["docker"],
     "container_host_cgroups": [{"name": CGROUP, "resources": {"memory": {"limit": "32M"}, "pids": {"limit": 20}}}],
@@ -53,7 +55,7 @@ def docker(*words: str, fails: bool = False) -> str:
 def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[List[str]]:
     """The words that run a command in the network that Docker is in. Afterwards the machine is as it was."""
     assert not any(path.exists() for path in FOLDERS), "this machine has a Docker that is somebody's"
-    before = installed()
+    before, group = installed(), DOCKERS in [item.gr_name for item in grp.getgrall()]
     with room(tmp_path_factory.mktemp("room")) as words:
         try:
             yield words
@@ -69,6 +71,8 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[List[str]]:
             for path in FOLDERS:
                 shutil.rmtree(path, ignore_errors=True)
             Path("/var/log/docker.log").unlink(missing_ok=True)
+            if new and not group:
+                subprocess.run(["groupdel", DOCKERS], check=False)  # which the package leaves
 
 
 @pytest.fixture(scope="module")
