@@ -56,7 +56,7 @@ def _shown(item: Interface, wanted: Optional[WantedInterface]) -> Dict[str, Any]
 
 
 def facts(observed: Observed) -> Dict[str, Any]:
-    return {"process_pids": list(observed.process_pids)}
+    return {"process_pids": [pid for pid in observed.process_pids if pid]}  # a prediction knows no number
 
 
 def nothing(desired: Desired) -> Observed:
@@ -76,10 +76,11 @@ def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
     steps += more
     more, after = links(after, desired)
     steps += more
+    more, after = _keep(after, desired, persistent)
+    steps += more
+    # Last: where systemd runs the process, its unit asks for the one that keeps the set.
     same = bool(observed.process_pids) and observed.types == types and ("pid" not in types or observed.init)
     more, after = process(after, desired, same, persistent)
-    steps += more
-    more, after = _keep(after, desired, persistent)
     warnings = []
     if desired.persistent is None and "user" in types and observed.systemd:
         warnings.append(f"{desired.name}: a set with a user namespace lasts until the next boot")

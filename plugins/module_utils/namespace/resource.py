@@ -6,8 +6,16 @@ from __future__ import annotations
 
 from ..engine.run import Resource
 from .apply import apply
-from .model import SPEC, from_params
+from .model import SPEC, Desired, from_params
 from .plan import facts, nothing, plan, view
 from .read import read
 
-RESOURCE = Resource(spec=SPEC, from_params=from_params, read=read, plan=plan, apply=apply, view=view, nothing=nothing, facts=facts)
+# systemd says that a unit runs before its process has entered the namespaces.
+_SETTLE_SECONDS = 10.0
+
+
+def _settle(desired: Desired) -> float:
+    return _SETTLE_SECONDS if desired.process and desired.process.args else 0.0
+
+
+RESOURCE = Resource(spec=SPEC, from_params=from_params, read=read, plan=plan, apply=apply, view=view, nothing=nothing, facts=facts, settle=_settle)

@@ -229,7 +229,8 @@ def test_a_process_is_a_unit_where_systemd_runs():
     there = replace(THERE, systemd=True)
     desired = replace(WANTED, process=process_wanted({"args": ["serve", "100%"], "cgroups_path": "web", "root": "/srv/web"}), persistent=True)
     plan = converged(p.plan, there, desired)
-    (step,) = [action for action in plan.actions if isinstance(action, do.KeepProcess)]
+    step = plan.actions[-1]
+    assert kinds(plan) == ["write_unit", "enable_unit", "keep_process"], "its unit asks for that of the set"
     lines = step.text.splitlines()
     assert step.boot and "Slice=web.slice" in lines and "Requires=virtops-namespace-web.service" in lines
     (start,) = [line for line in lines if line.startswith("ExecStart=")]
