@@ -43,8 +43,9 @@ $(RUN): requirements.txt scripts/bootstrap
 	@scripts/bootstrap .venv requirements.txt quickstart
 	@touch $@
 
-$(TESTS): requirements-test.txt requirements-unit.txt requirements.txt tests/packages.txt scripts/bootstrap
+$(TESTS): requirements-test.txt requirements-unit.txt requirements.txt tests/packages.txt scripts/bootstrap scripts/unpacked
 	@scripts/bootstrap .venv requirements-test.txt test tests/packages.txt
+	@scripts/unpacked $(BUILD)/back-ends dbus ifupdown netplan.io network-manager
 	@touch $@ $(RUN)
 
 quickstart: $(RUN) | $(collection_link)

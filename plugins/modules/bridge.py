@@ -156,15 +156,24 @@ options:
         What a port's own file says of DNS, time servers, router advertisements, VLANs and the link goes on in them.
       - V(ifupdown) is C(/etc/network/interfaces.d), which C(/etc/network/interfaces) must read with C(source). The stanza needs no package but
         iproute2. Stanzas of the ports are commented out where they stand, with a mark, and given back byte for byte.
+      - V(networkmanager) is C(/etc/NetworkManager/system-connections), with a profile for the bridge and one for each port, of mode 0600.
+        NetworkManager is told of them but not to activate them, so it leaves the running bridge alone and makes it so at the next start.
+        What a port's own profile says of DNS, DHCP, router advertisements, rules, the firewall's zone and the link goes on in them.
+        The profile itself stays, with C(autoconnect=false) behind a mark, and is given back byte for byte.
+      - V(netplan) is C(/etc/netplan/90-virtops-NAME.yaml), of mode 0600. Then C(netplan generate) renders it, for systemd-networkd or
+        NetworkManager, and that is told. C(netplan apply), which takes links down, is never run. What a port's own definition says of addresses
+        is commented out where it stands, with a mark, and given back byte for byte. What it says of DNS, DHCP and rules goes on.
       - Only what tasks have said is kept, together with what moved from ports. A bridge that runs already when it is first kept is kept with
         its addresses, routes and hardware ports.
       - An IPv4 address from DHCP is asked for again by way of the bridge.
-      - Refused, before anything is changed, is what the back end cannot keep. For V(networkd) these are O(vlan_stats_enabled),
-        O(mcast_router), O(mcast_mld_version), O(group_address), O(nf_call_iptables) and its siblings, O(priority=0), O(ports[].guard),
-        O(ports[].root_block), O(ports[].bcast_flood), O(ports[].locked), and routes with several next hops.
-      - A host whose network netplan or NetworkManager keeps is refused with V(auto), because this version writes no files for them.
+      - Refused, before anything is changed, is what the back end cannot keep, and routes with several next hops. For V(networkd) these are
+        O(vlan_stats_enabled), O(mcast_router), O(mcast_mld_version), O(group_address), O(nf_call_iptables) and its siblings, O(priority=0),
+        O(ports[].guard), O(ports[].root_block), O(ports[].bcast_flood), O(ports[].locked). V(networkmanager) keeps whole seconds, all options
+        of the bridge but O(mcast_igmp_version), O(mcast_mld_version), O(nf_call_iptables) and its siblings, and of ports O(ports[].priority),
+        O(ports[].cost) and O(ports[].hairpin). V(netplan) keeps O(stp), the times, O(priority), O(ports[].priority) and O(ports[].cost), and,
+        rendered for systemd-networkd, no O(mtu) but that of the ports.
     type: str
-    choices: [auto, networkd, ifupdown, none]
+    choices: [auto, networkd, networkmanager, netplan, ifupdown, none]
   rollback_timeout:
     description:
       - Seconds within which the change must be confirmed, V(5) to V(3600), 60 where nothing is said.
@@ -373,7 +382,7 @@ resource:
       description: Whether it is there after a reboot.
       type: bool
     backend:
-      description: What keeps it after a reboot, V(networkd), V(ifupdown) or V(none).
+      description: What keeps it after a reboot, V(networkd), V(networkmanager), V(netplan), V(ifupdown) or V(none).
       type: str
     files:
       description: The files that do, by their paths, with the lines that were set aside in files of others. Returned where there are any.

@@ -157,11 +157,13 @@ def test_what_cannot_be_kept_changes_nothing(etc):
     before = files(etc)
     for params, code in (
         ({"persist": "networkd", "mcast_mld_version": 2}, "unsupported_by_backend"),
-        ({"persist": "netplan"}, "invalid_options"),
+        ({"persist": "netplan", "mcast_snooping": False}, "unsupported_by_backend"),
+        ({"persist": "networkmanager", "ageing_time": 0.5}, "unsupported_by_backend"),
+        ({"persist": "systemd"}, "invalid_options"),
     ):
         assert refused("bridge", {**TAKEN, **params}, code) == refused("bridge", {**TAKEN, **params}, code, check_mode=True)
-    (etc / "netplan/50-host.yaml").write_text("network: {}\n")
-    assert "netplan" in refused("bridge", {**TAKEN, "persist": "auto"}, "unsupported_backend")
+    (etc / "netplan/50-host.yaml").write_text("network: {ethernets: {vt-p0: {dhcp4: true}}}\n")
+    assert "50-host.yaml" in refused("bridge", {**TAKEN, "persist": "auto"}, "backend_unsuitable")
     (etc / "netplan/50-host.yaml").unlink()
     (etc / "network/interfaces").write_text("iface lo inet loopback\n")
     assert "add the line source" in refused("bridge", {**TAKEN, "persist": "ifupdown"}, "backend_unsuitable")

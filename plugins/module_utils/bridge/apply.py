@@ -27,7 +27,7 @@ def apply(host: Host, action: Action) -> None:
         rollback.confirm_from_here(host, action.target, action.rollback)
         return
     if isinstance(action, plan.WriteFile):
-        host.write(action.target, action.text)
+        host.write(action.target, action.text, action.mode)
         return
     if isinstance(action, plan.RemoveFile):
         host.remove(action.target)

@@ -33,7 +33,7 @@ SPEC: Dict[str, Any] = {
         "move_addresses": {"type": "bool"},
         "gateway4": {"type": "str"},
         "gateway6": {"type": "str"},
-        "persist": {"type": "str", "choices": ["auto", "networkd", "ifupdown", "none"]},
+        "persist": {"type": "str", "choices": ["auto", "networkd", "networkmanager", "netplan", "ifupdown", "none"]},
         "rollback_timeout": {"type": "int"},
         "confirm": {"type": "str", "choices": ["connection", "gateway", "none"]},
         "verify_hosts": {"type": "list", "elements": "str"},

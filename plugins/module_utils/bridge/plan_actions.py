@@ -69,9 +69,10 @@ class SetGateway(Action):
 
 @dataclass(frozen=True)
 class WriteFile(Action):
-    """A file of a network configuration, as a whole. target: its path."""
+    """A file of a network configuration, as a whole. target: its path. mode: of a new one; an old one keeps its own."""
 
     text: str = field(metadata=HIDDEN)
+    mode: int = field(default=0o644, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,9 @@ def give_back(observed: Observed, desired: Desired, actions: List[Action]) -> Op
         return None
     routes = [on_device(words, observed.name, port.name) for words in observed.routes]
     lines = [f"link set dev {port.name} nomaster", f"link set dev {port.name} up"]
-    lines += [f"address replace {' '.join(item.words or (item.cidr,))} dev {port.name}" for item in held]
+    # The kernel is to make the routes to the networks itself: those that a daemon made for addresses without are not known here.
+    words = {item.cidr: [word for word in item.words or (item.cidr,) if word != "noprefixroute"] for item in held}
+    lines += [f"address replace {' '.join(given)} dev {port.name}" for given in words.values()]
     lines += _moved(routes, [f"address delete {item.cidr} dev {observed.name}" for item in reversed(held)], {})
     actions.append(GiveBack(observed.name, port.name, tuple(item.cidr for item in held), _shown(routes), tuple(lines)))
     return port.name

@@ -12,12 +12,17 @@ from ..engine.errors import Failure
 from ..engine.plan import Action
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Field, Value
 from .model import Desired, Observed
-from .persist import ifupdown, networkd
+from .persist import ifupdown, netplan, networkd, networkmanager
 from .persist.model import AUTO, IFUPDOWN, NETPLAN, NETWORKD, NETWORKMANAGER, NONE, Kept, Stored, Wanted, Words
 from .plan_actions import ReloadBackend, RemoveFile, WriteFile
 from .plan_move import possible, to_take
 
-BACKENDS: Tuple[Tuple[str, Any], ...] = ((NETWORKD, networkd), (IFUPDOWN, ifupdown))
+BACKENDS: Tuple[Tuple[str, Any], ...] = (
+    (NETWORKD, networkd),
+    (IFUPDOWN, ifupdown),
+    (NETPLAN, netplan),
+    (NETWORKMANAGER, networkmanager),
+)
 #: Kinds of interfaces that are there at boot by themselves; tap devices and container ends come with their guests.
 _OF_HOST = ("", "bond", "vlan", "team")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -31,11 +36,10 @@ def persist(before: Observed, after: Observed, desired: Desired, actions: List[A
     files: Dict[str, str] = dict(stored.files)
     for name, backend in BACKENDS:
         if name == target and kept is not None:
-            _refuse(desired.name, name, backend, kept)
+            _refuse(desired.name, name, backend, kept, stored)
             warnings.extend(backend.warnings(desired.name, kept, stored))
-        changed = _changes(files, backend.wanted(desired.name, kept if name == target else None, stored), actions)
-        if changed and backend.RELOAD and stored.running:
-            actions.append(ReloadBackend(name, backend.RELOAD))
+        if _changes(files, backend.wanted(desired.name, kept if name == target else None, stored), actions, backend.MODE):
+            actions.extend(ReloadBackend(name, argv) for argv in backend.reload(stored))
     return replace(after, stored=replace(stored, backend=target, files=files, kept=kept))
 
 
@@ -56,28 +60,22 @@ def _target(desired: Desired, stored: Stored, warnings: List[str]) -> str:
             warnings.append(f"{desired.name}: no network configuration that it could be kept in was found, so it is gone after a reboot")
     elif target not in (NONE, stored.found) and stored.found != NONE:
         warnings.append(f"{desired.name}: it is kept by {target}, but this host's network seems to be kept by {stored.found}")
-    if target in (NETPLAN, NETWORKMANAGER):
-        raise Failure(
-            f"{desired.name}: this host's network is kept by {target}, which this version writes no files for; "
-            "set persist: none and describe the bridge there yourself, or name the back end that runs (networkd, ifupdown)",
-            "unsupported_backend",
-        )
     return target
 
 
-def _refuse(bridge: str, name: str, backend: Any, kept: Kept) -> None:
+def _refuse(bridge: str, name: str, backend: Any, kept: Kept, stored: Stored) -> None:
     for link in (bridge, *kept.ports):
         if not _SAFE.fullmatch(link):
             raise Failure(
                 f"{link!r}: a name with such characters cannot be kept by {name}; use letters, digits, dots and dashes, or set persist: none",
                 "invalid_name",
             )
-    gaps = backend.gaps(kept)
+    gaps = backend.gaps(kept, stored)
     if gaps:
         raise Failure(f"{bridge}: {name} cannot keep {', '.join(gaps)}; leave that out, or set persist: none", "unsupported_by_backend", gaps=gaps)
 
 
-def _changes(files: Dict[str, str], wanted: Wanted, actions: List[Action]) -> bool:
+def _changes(files: Dict[str, str], wanted: Wanted, actions: List[Action], mode: int) -> bool:
     changed = False
     for path, text in sorted(wanted.items()):
         if files.get(path) == text:
@@ -87,7 +85,7 @@ def _changes(files: Dict[str, str], wanted: Wanted, actions: List[Action]) -> bo
             actions.append(RemoveFile(path))
             files.pop(path)
         else:
-            actions.append(WriteFile(path, text))
+            actions.append(WriteFile(path, text, mode))
             files[path] = text
     return changed
 

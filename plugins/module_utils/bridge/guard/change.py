@@ -177,9 +177,11 @@ class Change:
         failed: List[str] = []
         done: List[str] = []
         left: List[Command] = []
+        # At boot no daemon has read its files yet. Only netplan's generator ran before us, and rendered those of the change.
+        reload = [argv for argv in self.snapshot["reload"] if not on_boot or argv[0] == "netplan"]
+        if files:
+            failed += [" ".join(argv) for argv in reload if _tool(argv).returncode]
         if not on_boot:
-            if files:
-                failed += [" ".join(argv) for argv in self.snapshot["reload"] if _tool(argv).returncode]
             left = self._restore_network(done)
         self.note(reason=reason, files=files, commands=done[:40], failed=failed, left=[" ".join(command) for command in left][:20])
         self.go("rolling_back", "rolled_back")

@@ -14,12 +14,13 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from ...engine.errors import Failure
 from ..fields import bridge_field, port_field
-from .model import Kept, Stored, Texts, Wanted, header, is_ours
+from .marks import aside, give_back, instead, mark, marked
+from .model import Argv, Kept, Stored, Texts, Wanted, header, is_ours
 
 MAIN = "/etc/network/interfaces"
 FOLDER = "/etc/network/interfaces.d"
 READS_FOLDER = f"source {FOLDER}/*\n"
-RELOAD: Tuple[str, ...] = ()  # read at boot, and by ifup
+MODE = 0o644
 
 _SOURCED = re.compile(r"^\s*(source|source-directory|source-dir)\s+(/etc/network/|)interfaces\.d(/\*)?\s*$", re.MULTILINE)
 _STANZAS = ("iface", "mapping", "auto", "source", "source-directory", "source-dir", "no-auto-down", "no-scripts", "rename", "template")
@@ -39,9 +40,13 @@ def own(bridge: str, files: Texts) -> List[str]:
 
 def shown(bridge: str, files: Texts) -> Dict[str, str]:
     """The files of ours, and of those of others the lines with our mark alone: other stanzas may have passwords."""
-    marks = (_mark(bridge, ":"), _mark(bridge, "+"))
-    marked = {name: "".join(line for line in text.splitlines(keepends=True) if line.startswith(marks)) for name, text in _stanza_files(files)}
-    return {**{name: files[name] for name in own(bridge, files)}, **{name: text for name, text in marked.items() if text}}
+    hidden = {name: marked(text, bridge) for name, text in _stanza_files(files)}
+    return {**{name: files[name] for name in own(bridge, files)}, **{name: text for name, text in hidden.items() if text}}
+
+
+def reload(stored: Stored) -> List[Argv]:
+    """Nothing: it is read at boot, and by ifup."""
+    return []
 
 
 def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
@@ -65,7 +70,7 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
     return {**found, path(bridge): header(bridge, kept) + _stanza(bridge, kept, _hidden(found, bridge))}
 
 
-def gaps(kept: Kept) -> List[str]:
+def gaps(kept: Kept, stored: Stored) -> List[str]:
     """What cannot be kept: nothing, because ip does it all."""
     return []
 
@@ -156,10 +161,6 @@ def _words(entry: List[str]) -> List[str]:
     return " ".join(line.rstrip("\n").rstrip("\\") for line in entry).split()
 
 
-def _mark(bridge: str, sign: str) -> str:
-    return f"#virtops {bridge}{sign} "
-
-
 def hide(text: str, bridge: str, port: str) -> str:
     """The file without a port's stanzas, every line of them kept behind a mark."""
     found: List[str] = []
@@ -171,10 +172,10 @@ def hide(text: str, bridge: str, port: str) -> str:
             inside = first == "iface" and _is_for(port, words[1:2])
         listed = (first in _LISTS or first.startswith("allow-")) and _is_for(port, words[1:])
         if (inside and first and not first.startswith("#")) or listed:
-            found += [_mark(bridge, ":") + line for line in entry]
+            found += aside(bridge, entry)
             rest = [words[0], *(word for word in words[1:] if not _is_for(port, [word]))]
             if listed and len(rest) > 1:
-                found += [_mark(bridge, "+") + "next line\n", " ".join(rest) + "\n"]
+                found += instead(bridge, " ".join(rest) + "\n")
         else:
             found += entry
     return "".join(found)
@@ -191,26 +192,13 @@ def _without(text: str, bridge: str, ports: List[str]) -> str:
     return text
 
 
-def give_back(text: str, bridge: str) -> str:
-    found: List[str] = []
-    skip = False
-    for line in text.splitlines(keepends=True):
-        if skip:
-            skip = False
-        elif line.startswith(_mark(bridge, "+")):
-            skip = True
-        else:
-            found.append(line[len(_mark(bridge, ":")) :] if line.startswith(_mark(bridge, ":")) else line)
-    return "".join(found)
-
-
 def _hidden(files: Wanted, bridge: str) -> Dict[str, List[str]]:
     """port → the option lines of its stanzas that are behind the mark."""
     found: Dict[str, List[str]] = {}
-    mark = _mark(bridge, ":")
+    sign = mark(bridge, ":")
     for text in files.values():
         port = ""
-        for entry in _entries("".join(line[len(mark) :] for line in (text or "").splitlines(keepends=True) if line.startswith(mark))):
+        for entry in _entries("".join(line[len(sign) :] for line in (text or "").splitlines(keepends=True) if line.startswith(sign))):
             words = _words(entry)
             if words[0] == "iface":
                 port = words[1].partition(":")[0]

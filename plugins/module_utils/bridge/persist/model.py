@@ -14,6 +14,7 @@ NETWORKD, IFUPDOWN, NETPLAN, NETWORKMANAGER, NONE = "networkd", "ifupdown", "net
 AUTO = "auto"
 
 Words = Tuple[str, ...]
+Argv = Tuple[str, ...]
 Texts = Mapping[str, str]
 #: path → its text, None for a file that is not to be there
 Wanted = Dict[str, Optional[str]]
@@ -40,18 +41,19 @@ class Kept:
 
 @dataclass(frozen=True)
 class Stored:
-    """The network configuration. backend: whose files keep the bridge. found: whose the host has. running: whether that reads them now.
+    """The network configuration. backend: whose files keep the bridge. found: whose the host has. running: the daemons that read their files now.
 
     files: every file of the back ends that this version writes for, path → text, whoever wrote it. kept: what those of ours say.
-    macs: interface → its MAC address, by which some files name it.
+    macs: interface → its MAC address, by which some files name it. mtus: interface → its MTU.
     """
 
     backend: str = NONE
     found: str = NONE
-    running: bool = False
+    running: Tuple[str, ...] = ()
     files: Texts = field(default_factory=dict)
     kept: Optional[Kept] = None
     macs: Mapping[str, str] = field(default_factory=dict)
+    mtus: Mapping[str, int] = field(default_factory=dict)
 
 
 def header(bridge: str, kept: Optional[Kept] = None) -> str:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ...engine.errors import Failure
 from ..fields import Value
-from .model import Kept, Stored, Texts, Wanted, Words, header, is_ours
+from .ini import Section, sections, written
+from .model import NETWORKD, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours
 
 FOLDERS = ("/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
 FOLDER = FOLDERS[0]
-RELOAD = ("networkctl", "reload")
+RELOAD: Argv = ("networkctl", "reload")
+MODE = 0o644
 _PREFIX = "00-virtops-"
 
 # Source: systemd.netdev(5), section [Bridge].
@@ -66,8 +68,6 @@ _ROUTE_KEYS = {
 _TO_BRIDGE = re.compile(r"(DNS|Domains|NTP|LLMNR|MulticastDNS|DNSOverTLS|DNSSEC|DNSDefaultRoute|IPv6AcceptRA|IPv6PrivacyExtensions|IPForward)=")
 _TO_PORT = re.compile(r"(VLAN|MACVLAN|MACVTAP|LLDP|EmitLLDP)=")
 
-Section = Tuple[str, List[str]]
-
 
 def _record_path(bridge: str) -> str:
     return f"{FOLDER}/{_PREFIX}bridge-{bridge}.netdev"
@@ -99,11 +99,11 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
     if kept is None:
         return found
     _refuse(bridge, kept, stored)
-    carried = {port: _sections(_text_for(port, stored)) for port in kept.ports}
-    found[_record_path(bridge)] = header(bridge, kept) + _text(_netdev(bridge, kept))
-    found[_network_path(bridge)] = header(bridge) + _text(_network(bridge, kept, carried))
+    carried = {port: sections(_text_for(port, stored)) for port in kept.ports}
+    found[_record_path(bridge)] = header(bridge, kept) + written(_netdev(bridge, kept))
+    found[_network_path(bridge)] = header(bridge) + written(_network(bridge, kept, carried))
     for port, options in kept.ports.items():
-        found[_port_path(port)] = header(bridge) + _text(_port(bridge, port, options, carried[port]))
+        found[_port_path(port)] = header(bridge) + written(_port(bridge, port, options, carried[port]))
     for path in found:
         if path in files and not is_ours(files[path], bridge):
             raise Failure(f"{path}: was not written for {bridge} by this module; move it away, or set persist: none", "file_in_the_way")
@@ -116,12 +116,16 @@ def warnings(bridge: str, kept: Kept, stored: Stored) -> List[str]:
     return [
         f"{port}: section [{name}] of its own .network file has no effect while it is a port of {bridge}; give it a file of its own for {bridge}"
         for port in kept.ports
-        for name, _lines in _sections(_text_for(port, stored))
+        for name, _lines in sections(_text_for(port, stored))
         if name not in known
     ]
 
 
-def gaps(kept: Kept) -> List[str]:
+def reload(stored: Stored) -> List[Argv]:
+    return [RELOAD] if NETWORKD in stored.running else []
+
+
+def gaps(kept: Kept, stored: Stored) -> List[str]:
     """What cannot be kept, in words."""
     found = [f"the bridge option {name}" for name in kept.options if name not in _BRIDGE_KEYS]
     if kept.options.get("priority") == 0:
@@ -148,10 +152,6 @@ def _refuse(bridge: str, kept: Kept, stored: Stored) -> None:
 # Our files
 
 
-def _text(sections: Sequence[Section]) -> str:
-    return "".join(f"\n[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections)
-
-
 def _netdev(bridge: str, kept: Kept) -> List[Section]:
     mac = [f"MACAddress={kept.mac}"] if kept.mac else []
     options = [f"{_BRIDGE_KEYS[name]}={_value(value)}" for name, value in kept.options.items() if name in _BRIDGE_KEYS]
@@ -166,8 +166,8 @@ def _network(bridge: str, kept: Kept, carried: Dict[str, List[Section]]) -> List
     lines = ["ConfigureWithoutCarrier=yes"]  # guests come and go, its addresses stay
     lines += ["DHCP=ipv4"] if kept.dhcp4 else []
     lines += [f"Address={cidr}" for cidr in kept.addresses]
-    sections: List[Section] = [("Match", [f"Name={bridge}"])]
-    sections += [("Link", link)] if link else []
+    found: List[Section] = [("Match", [f"Name={bridge}"])]
+    found += [("Link", link)] if link else []
     others: List[Section] = []
     for name, given in (section for port in kept.ports if routed for section in carried[port]):
         if name == "Network":
@@ -175,7 +175,7 @@ def _network(bridge: str, kept: Kept, carried: Dict[str, List[Section]]) -> List
         elif name in ("DHCP", "DHCPv4", "DHCPv6", "IPv6AcceptRA"):
             others.append((name, given))
     routes = [("Route", _route(route) or []) for route in kept.routes]
-    return [*sections, ("Network", list(dict.fromkeys(lines))), *others, *routes]
+    return [*found, ("Network", list(dict.fromkeys(lines))), *others, *routes]
 
 
 def _port(bridge: str, port: str, options: Mapping[str, Value], carried: List[Section]) -> List[Section]:
@@ -220,21 +220,9 @@ def _route(words: Words) -> Optional[List[str]]:
 # Files of others
 
 
-def _sections(text: str) -> List[Section]:
-    found: List[Section] = []
-    for line in text.splitlines():
-        line = line.strip()
-        if line.startswith("[") and line.endswith("]"):
-            found.append((line[1:-1], []))
-        elif line and line[0] not in "#;" and found:
-            key, _equals, value = line.partition("=")
-            found[-1][1].append(f"{key.strip()}={value.strip()}")
-    return found
-
-
 def _matches(text: str, link: str, stored: Stored) -> bool:
     """Whether a file is for the interface, as far as its names and MAC addresses tell."""
-    lines = [line for name, lines in _sections(text) if name == "Match" for line in lines]
+    lines = [line for name, lines in sections(text) if name == "Match" for line in lines]
     given = {key: value.split() for key, _equals, value in (line.partition("=") for line in lines)}
     macs = [mac.lower() for key in ("MACAddress", "PermanentMACAddress") for mac in given.get(key, [])]
     if not given.get("Name") and not macs:

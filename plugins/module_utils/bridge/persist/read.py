@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from ...engine.host import Host
-from . import ifupdown, networkd
+from . import ifupdown, netplan, networkd, networkmanager
 from .model import IFUPDOWN, NETPLAN, NETWORKD, NETWORKMANAGER, NONE, Stored, Texts, record
 
-_NETPLAN_FOLDERS = ("/etc/netplan", "/run/netplan", "/lib/netplan")
-_NETWORKD_STATE = "/run/systemd/netif/state"  # systemd-networkd keeps it while it runs
-_NETWORKMANAGER_STATE = "/run/NetworkManager/devices"
+#: What the daemons keep while they run.
+_STATES = ((NETWORKD, "/run/systemd/netif/state"), (NETWORKMANAGER, "/run/NetworkManager/devices"))
 
 
 def stored(host: Host, bridge: str, links: List[Dict[str, Any]]) -> Stored:
@@ -24,10 +23,14 @@ def stored(host: Host, bridge: str, links: List[Dict[str, Any]]) -> Stored:
         if host.realpath(folder) == folder:  # /lib is often /usr/lib
             files.update(_texts(host, [f"{folder}/{name}" for name in host.list(folder) if name.endswith((".network", ".netdev"))]))
     files.update(_texts(host, [ifupdown.MAIN, *(f"{ifupdown.FOLDER}/{name}" for name in host.list(ifupdown.FOLDER) if not name.startswith("."))]))
-    running = host.exists(_NETWORKD_STATE)
+    for folder in netplan.FOLDERS:
+        files.update(_texts(host, [f"{folder}/{name}" for name in host.list(folder) if name.endswith(".yaml") and not name.startswith(".")]))
+    profiles = networkmanager.FOLDER
+    files.update(_texts(host, [f"{profiles}/{name}" for name in host.list(profiles) if not name.startswith(".") and not name.endswith("~")]))
+    running = tuple(name for name, state in _STATES if host.exists(state))
     macs = {item["ifname"]: item.get("permaddr") or item.get("address", "") for item in links}
-    found = Stored(found=_found(host, files, running), running=running, files=files, macs=macs)
-    for name, backend in ((NETWORKD, networkd), (IFUPDOWN, ifupdown)):
+    found = Stored(found=_found(host, files, running), running=running, files=files, macs=macs, mtus={item["ifname"]: item["mtu"] for item in links})
+    for name, backend in ((NETWORKD, networkd), (IFUPDOWN, ifupdown), (NETPLAN, netplan), (NETWORKMANAGER, networkmanager)):
         ours = backend.own(bridge, files)
         if ours:
             return replace(found, backend=name, kept=record(files[ours[0]]))
@@ -39,17 +42,16 @@ def _texts(host: Host, paths: List[str]) -> Texts:
     return {path: text for path, text in given.items() if text is not None}
 
 
-def _found(host: Host, files: Texts, running: bool) -> str:
+def _found(host: Host, files: Texts, running: Tuple[str, ...]) -> str:
     """netplan writes for the others, so it comes first; stanzas beyond the loopback's show that ifupdown is in use."""
-    if any(name.endswith(".yaml") for folder in _NETPLAN_FOLDERS for name in host.list(folder)):
+    if any(name.endswith(".yaml") for folder in netplan.FOLDERS for name in host.list(folder)):
         return NETPLAN
     stanzas = [
         name for path, text in files.items() if path.startswith("/etc/network/") for name in re.findall(r"^\s*iface\s+(\S+)", text, re.MULTILINE)
     ]
     if set(stanzas) - {"lo"}:
         return IFUPDOWN
-    if host.is_dir(_NETWORKMANAGER_STATE):
-        return NETWORKMANAGER
-    if running:
-        return NETWORKD
+    for name in (NETWORKMANAGER, NETWORKD):
+        if name in running:
+            return name
     return IFUPDOWN if ifupdown.MAIN in files else NONE
