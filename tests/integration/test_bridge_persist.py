@@ -26,7 +26,7 @@ set -e
 mount -t overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" vt /etc
 for folder in network systemd/network netplan; do mount --bind "$1/etc/$folder" "/etc/$folder"; done
 mount --bind "$1/run" /run
-mount -t tmpfs vt /var/lib
+mount --bind "$1/lib" /var/lib
 shift
 exec "$@"
 """
@@ -44,7 +44,7 @@ def etc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("network/interfaces.d", "systemd/network", "netplan"):
             (folder / "etc" / name).mkdir(parents=True)
             (folder / "upper" / name).mkdir(parents=True)
-        for name in ("work", "run"):
+        for name in ("work", "run", "lib"):
             (folder / name).mkdir()
         subprocess.run(["ip", "netns", "delete", NAMESPACE], check=False, capture_output=True, env=ENV)
         subprocess.run(["ip", "netns", "add", NAMESPACE], check=True, env=ENV)
@@ -176,6 +176,9 @@ def test_a_rollback_gives_the_files_back(etc):
     result = run_module("bridge", {**TAKEN, "persist": "ifupdown", "verify_hosts": ["203.0.113.250"], "rollback_timeout": 6})
     assert result["failed"] and result["code"] == "rolled_back", result
     assert files(etc) == before and BRIDGE not in ip("-br", "link", "show")
+    answered = {"gateway4": "203.0.113.1", "verify_hosts": ["203.0.113.7"], "rollback_timeout": 30}
+    assert run_module("bridge", {**TAKEN, **answered})["changed"]
+    assert not list((etc.parent / "lib/virtops/rollback").iterdir()), "nobody has a name for these changes, so nothing stays of them"
 
 
 def test_a_back_end_that_fails_is_undone_with_everything_else(etc):

@@ -85,15 +85,12 @@ class Host:
 
     def bare(self, *bridges: str) -> None:
         """The network as the kernel has it at boot."""
-        for name in (*bridges, "eth0", "eth1"):
-            subprocess.run([*self.inside, "ip", "link", "delete", "dev", name], check=False, capture_output=True, env=_ENV)
-        self.run("ip", "link", "set", "dev", "lo", "up")
+        names = set(self.run("ls", "/sys/class/net").split())
+        lines = [f"link delete dev {name}" for name in (*bridges, "eth0", "eth1") if name in names]
         for name in ("eth0", "eth1"):
             peer = name.replace("eth", "q")
-            self.run("ip", "link", "add", "name", name, "type", "veth", "peer", "name", peer)
-            self.run("sysctl", "-qw", f"net.ipv6.conf.{peer}.disable_ipv6=1")
-            self.run("ip", "link", "set", "dev", peer, "up")
-        self.run("ip", "link", "set", "dev", "eth0", "address", MAC)
+            lines += [f"link add name {name} type veth peer name {peer}", f"link set dev {peer} addrgenmode none up"]
+        self.run("sh", "-c", "printf '%s\\n' \"$@\" | ip -batch -", "sh", *lines, f"link set dev eth0 address {MAC}", "link set dev lo up")
 
     @contextmanager
     def running(self, *daemons: str) -> Iterator[None]:
@@ -115,6 +112,13 @@ class Host:
             for left in ("dbus", "systemd/netif", "NetworkManager"):
                 shutil.rmtree(self.disk / "run" / left, ignore_errors=True)
             (self.disk / "run/dbus").mkdir()
+
+    def has_configured(self, daemon: str, interface: str) -> bool:
+        """By the daemon's own word, after which it does nothing more of itself."""
+        words = {"networkd": ["networkctl", "list"], "networkmanager": ["nmcli", "-t", "-f", "DEVICE,STATE", "device"]}[daemon]
+        done = subprocess.run([*self.inside, *words], check=False, capture_output=True, text=True, env=_ENV)  # which fails while it starts
+        found = [line.replace(":", " ").split() for line in done.stdout.splitlines()]
+        return any(interface in line and line[-1] in ("configured", "connected") for line in found)
 
     def log(self, daemon: str) -> str:
         return (self.disk / "log" / daemon).read_text()

@@ -177,8 +177,17 @@ def confirm_from_here(host: Host, bridge: str, rollback: Rollback) -> None:
     silent = check(host, change, rollback.check_gateway, rollback.hosts)
     if silent:
         roll_back(change, f"{' and '.join(silent)} did not answer")
-        raise rolled_back(change)
+        failure = rolled_back(change)
+        _forget(change)
+        raise failure
     confirm(change)
+    _forget(change)
+
+
+def _forget(change: changes.Change) -> None:
+    """What nobody has a name for, nobody asks for later. The watchdog may still be on its way out, and needs nothing of it any more."""
+    if change.state in ("confirmed", "rolled_back"):
+        shutil.rmtree(change.folder, ignore_errors=True)
 
 
 def _patience(change: changes.Change) -> float:

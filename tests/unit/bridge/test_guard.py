@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import subprocess
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard import change as changes
@@ -198,6 +199,17 @@ def test_after_a_restart_the_files_are_those_of_before(waiting):
     assert change.state == "rolled_back" and "restarted" in change.report["reason"]
     assert not list(waiting.glob(".*rollback*")) and not list((waiting / "units").iterdir())
     assert not change.confirm()
+
+
+def test_what_netplan_rendered_before_is_rendered_again_after_a_restart(waiting, monkeypatch):
+    """Its generator runs before all units, so what it made of the change's files is there when they are given back."""
+    ran = []
+    monkeypatch.setattr(changes, "_tool", lambda argv, stdin=None: ran.append(argv) or subprocess.CompletedProcess(argv, 0, "", ""))
+    path = waiting / "rollback/word/snapshot.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "reload": [["netplan", "generate"], ["networkctl", "reload"]]}))
+    (waiting / "resolv.conf").write_text("broken")
+    boot(str(waiting / "rollback"))
+    assert ran == [["netplan", "generate"]]
 
 
 def test_a_confirmed_change_stays(waiting):
