@@ -103,7 +103,7 @@ class Host:
                     running.append(subprocess.Popen([*self.inside, *command], stdout=log, stderr=log, env=_ENV))
                 if name == "bus":
                     self.run("sh", "-c", _STATE)
-                    until(lambda: (self.disk / "run/dbus/system_bus_socket").exists(), "there is a bus")
+                    until((self.disk / "run/dbus/system_bus_socket").exists, "there is a bus")
             yield
         finally:
             for process in reversed(running):
