@@ -70,6 +70,12 @@ options:
       - A long description. An empty string takes it away.
       - A running guest gets it at once.
     type: str
+  metadata:
+    description:
+      - XML elements that libvirt keeps for other programs, each with a namespace of its own, by which it is told from the others.
+        Those of other namespaces stay. An empty string takes them all away.
+      - A running guest gets it at once.
+    type: str
   type:
     description:
       - The hypervisor, in libvirt's words, for example V(kvm) or V(qemu).
@@ -109,91 +115,6 @@ options:
       - With V(q35) and V(pc) a guest keeps the version that it was defined with. Another family gives all its devices new addresses.
       - A running guest gets it at its next start.
     type: str
-  cpu:
-    description:
-      - The CPU that the guest sees.
-      - A running guest gets it at its next start.
-    type: dict
-    suboptions:
-      mode:
-        description: How it is chosen. V(custom) needs O(cpu.model).
-        type: str
-        choices: [host-passthrough, host-model, maximum, custom]
-      model:
-        description: A model that libvirt knows, for example V(qemu64).
-        type: str
-  disks:
-    description:
-      - The disks and CD-ROM drives, all of them. An empty list takes them away from the guest; nothing is deleted.
-      - A disk is told from the others by its O(disks[].target).
-      - A running guest gets it at once on the buses virtio, scsi and usb, else at its next start.
-    type: list
-    elements: dict
-    suboptions:
-      path:
-        description:
-          - An image file, or a block device below C(/dev/). A CD-ROM drive without one is empty.
-          - A running guest gets it at once in a CD-ROM or floppy drive, else at its next start.
-        type: str
-      pool:
-        description: The storage pool of O(disks[].volume).
-        type: str
-      volume:
-        description: A volume in the pool, instead of O(disks[].path).
-        type: str
-      format:
-        description:
-          - The image's format. Without it a new disk whose path ends in C(.qcow2) is qcow2, any other raw.
-          - An existing disk keeps its own.
-        type: str
-      target:
-        description: The disk's name inside libvirt, for example V(vda). Without it the next free one of its bus, in the order of the list.
-        type: str
-      bus:
-        description: The bus. New disks get V(virtio), new CD-ROM drives V(sata). See O(disks[].target).
-        type: str
-        choices: [virtio, scsi, sata, usb, ide, fdc]
-      device:
-        description: What the guest sees. A new one is a V(disk).
-        type: str
-        choices: [disk, cdrom]
-      readonly:
-        description: Whether the guest only reads it.
-        type: bool
-      boot_order:
-        description: Its place among the devices to boot from, from 1; 0 takes the place away. Not together with O(boot).
-        type: int
-      serial:
-        description: The serial number that the guest sees. An empty string takes it away.
-        type: str
-  interfaces:
-    description:
-      - The network interfaces, all of them. An empty list takes them away.
-      - One with O(interfaces[].mac) is known by it. The others are known by what they say, and then by their order.
-        A new one gets a MAC address that is made from the host, the guest's name and the place in the list, and keeps it.
-      - A running guest gets it at once.
-    type: list
-    elements: dict
-    suboptions:
-      type:
-        description: A libvirt network, a bridge of the host, or QEMU's own user-mode network.
-        type: str
-        choices: [network, bridge, user]
-        default: network
-      source:
-        description:
-          - The name of the network or of the bridge.
-          - A running guest gets it at once between networks, and between bridges, else at its next start.
-        type: str
-      mac:
-        description: The MAC address. One that another guest has already is a warning.
-        type: str
-      model:
-        description: The device that the guest sees. A new one is V(virtio).
-        type: str
-      boot_order:
-        description: Its place among the devices to boot from, from 1; 0 takes the place away. Not together with O(boot).
-        type: int
   kernel:
     description:
       - A kernel on the host to boot directly. An empty string takes it away.
@@ -315,6 +236,7 @@ extends_documentation_fragment:
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results
+  - virtops.linux.libvirt_domain
 seealso:
   - module: virtops.linux.libvirt_domain_info
   - module: virtops.linux.libvirt_network
@@ -386,6 +308,46 @@ EXAMPLES = r"""
   virtops.linux.libvirt_domain:
     name: web
     state: saved
+
+- name: A guest with firmware variables of its own, huge pages, pinned CPUs and a directory of the host
+  virtops.linux.libvirt_domain:
+    name: database
+    memory: 2G
+    vcpus: 2
+    machine: q35
+    loader: {path: /usr/share/OVMF/OVMF_CODE_4M.fd, type: pflash, readonly: true}
+    nvram: {template: /usr/share/OVMF/OVMF_VARS_4M.fd}
+    cpu:
+      mode: host-passthrough
+      topology: {sockets: 1, cores: 2, threads: 1}
+    memory_backing: {hugepages: true, source: memfd, access: shared}
+    iothreads: 1
+    cputune:
+      vcpupin:
+        - {vcpu: 0, cpuset: "0"}
+        - {vcpu: 1, cpuset: "1"}
+    disks:
+      - path: /var/lib/libvirt/images/database.qcow2
+        cache: none
+        discard: unmap
+        iothread: 1
+        iotune: {total_iops_sec: 2000}
+    interfaces:
+      - type: direct
+        source: eth0
+        mode: bridge
+    filesystems:
+      - {target: data, source: /srv/data, driver: virtiofs}
+    hostdevs:
+      - {type: pci, address: "0000:01:00.0"}
+    watchdog: {model: i6300esb, action: reset}
+    vsock: {cid: auto}
+
+- name: No watchdog and no socket, and the rest stays
+  virtops.linux.libvirt_domain:
+    name: database
+    watchdog: {}
+    vsock: {}
 
 - name: Anything that libvirt can do
   virtops.linux.libvirt_domain:

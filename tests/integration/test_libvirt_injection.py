@@ -17,6 +17,8 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter.mod
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool.model import SPEC as POOL
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.secret.model import SPEC as SECRET
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.volume.model import SPEC as VOLUME
+from support import domain_options
+from support.domain_options import FIELDS, in_every_text, under
 from support.modules import apply, refused, run_module, settled
 from support.virsh import clear, virsh
 
@@ -33,8 +35,8 @@ INSTEAD = {
 #: What the text must begin with to be looked at.
 PREFIX = {"path": "/srv/", "kernel": "/srv/", "initrd": "/srv/", "console_log": "/srv/", "dir": "/srv/"}
 SPECS = {"domain": DOMAIN, "network": NETWORK, "pool": POOL, "volume": VOLUME, "secret": SECRET, "nwfilter": NWFILTER}
-#: Options that become no XML: where libvirt is, XML itself (test_xml.py), names of option sets, and what a secret keeps.
-NOT_XML = {"uri", "xml", "profile", "profiles", "value"}
+#: Options that become no XML: where libvirt is, XML itself (unit tests), names of option sets, and what a secret keeps.
+NOT_XML = {"uri", "xml", "metadata", "profile", "profiles", "value"}
 BASE: dict[str, dict[str, Any]] = {
     "domain": {"name": NAME, "type": "qemu", "memory": "64M"},
     "network": {"name": NAME, "state": "inactive", "bridge": {"name": "vt-op0"}},
@@ -108,7 +110,8 @@ def texts(spec: dict[str, Any], above: str = "") -> Iterator[str]:
             yield above + name
 
 
-CASES = [(kind, path) for kind, spec in SPECS.items() for path in texts(spec["argument_spec"])]
+#: But for the guest's options that come from tables, which are tried many at a time.
+CASES = [(kind, path) for kind, spec in SPECS.items() for path in texts(spec["argument_spec"]) if kind != "domain" or path not in FIELDS]
 
 
 def put(spec: dict[str, Any], values: dict[str, Any], path: str, text: str) -> dict[str, Any]:
@@ -176,6 +179,32 @@ def test_text_that_looks_like_xml_stays_text(clean, kind, path):
     finally:
         if name != NAME:
             remove(name)
+
+
+#: The options from tables where any text may stand. All other texts are refused, as a unit test shows.
+STAYS_IN_TABLES = {
+    *("dtb", "loader.path", "nvram.path", "nvram.template", "clock.timezone", "memory_devices.path", "blkiotune.devices.path"),
+    *("serial.path", "serial.host", "serial.log", "tpm.device", "hostdevs.rom_file", "interfaces.portgroup"),
+    *("filesystems.target", "filesystems.source", "filesystems.socket", "filesystems.binary"),
+}
+SEVERAL = {
+    name: case for name, case in domain_options.CASES.items() if not case.missing and set(domain_options.told(case.one)) & set(STAYS_IN_TABLES)
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL.values(), ids=SEVERAL)
+def test_text_in_options_of_tables_stays_text(clean, case):
+    options, texts_in = in_every_text(under({**BASE["domain"], "machine": "q35", **case.beside}, case.one), STAYS_IN_TABLES, EVIL)
+    apply("libvirt_domain", options)
+    found = [(node.tag, node.attrib, node.text) for node in ET.fromstring(definition("domain", NAME)).iter()]  # noqa: S314
+    assert not [tag for tag, attributes, _text in found if "evil" in tag or "evil" in attributes]
+    for option, text in texts_in.items():
+        assert any(text in (words, *attributes.values()) for _tag, attributes, words in found), f"{option} is not there as it was said"
+    settled("libvirt_domain", options)
+
+
+def test_all_texts_of_tables_that_stay_are_tried():
+    assert {option for case in SEVERAL.values() for option in domain_options.told(case.one)} >= STAYS_IN_TABLES
 
 
 def test_what_is_said_of_an_option_is_said_of_one_that_there_is():

@@ -85,6 +85,13 @@ class Node:
         return replace(self, children=(*self.children, *children))
 
     @property
+    def only_takes_away(self) -> bool:
+        """Whether it is wished for nothing but that something below it is not there."""
+        if self.attributes or self.text or self.initial or not (self.owned or self.absent or self.children):
+            return False
+        return all(child.only_takes_away for child in self.children)
+
+    @property
     def says_something(self) -> bool:
         return bool(self.attributes or self.text or self.children or self.owned or self.absent)
 
@@ -97,7 +104,7 @@ def element(tag: str, *children: Optional[Node], text: str = "", **attributes: O
 
 def unmarked(node: Node) -> Node:
     """The plain state that a wish asks for where nothing is there: its initial parts filled in, without marks."""
-    children = tuple(unmarked(child) for child in node.children)
+    children = tuple(unmarked(child) for child in node.children if not child.only_takes_away)
     plain = Node(node.tag, dict(node.attributes), node.text, children, node.tail)
     if node.initial is None:
         return plain

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.virtops.linux.plugins.doc_fragments.libvirt_domain import ModuleDocFragment
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions, apply_live, fields
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import SPEC
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.table import ALONE, DOMAIN, UNDER
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.tell import leaves
 from ansible_collections.virtops.linux.plugins.modules import libvirt_domain
 
-DOCUMENTED = yaml.safe_load(libvirt_domain.DOCUMENTATION)["options"]
+DOCUMENTED = {**yaml.safe_load(libvirt_domain.DOCUMENTATION)["options"], **yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]}
 #: Options of other things than the definition.
 OTHERS = {
     "uri",
@@ -39,7 +42,34 @@ def test_each_option_says_when_it_takes_effect(option):
 
 
 def test_every_option_has_an_effect():
-    assert set(SPEC["argument_spec"]) - OTHERS == {option for option in fields.OPTIONS if "." not in option}
+    own_code = {option for option in fields.OPTIONS if "." not in option}
+    assert set(SPEC["argument_spec"]) - OTHERS == own_code | {entry.option for entry in ALONE}
+    assert not own_code & {entry.option for entry in ALONE}
+
+
+def sentences(option):
+    """All that the documentation of an option and of those above it says of when it takes effect."""
+    found, lines = {"suboptions": DOCUMENTED}, []
+    for name in option.split("."):
+        found = found["suboptions"][name]
+        lines += [found["description"]] if isinstance(found["description"], str) else found["description"]
+    return [line for line in lines if line.startswith("A running guest gets it")]
+
+
+FROM_ROWS = [
+    *leaves(DOMAIN),
+    *(leaf for option in ("disks", "interfaces") for leaf in leaves(UNDER[option][0], UNDER[option][1], option + ".")),
+]
+
+
+@pytest.mark.parametrize(("option", "path"), FROM_ROWS, ids=lambda value: value)
+def test_each_option_of_a_table_says_when_it_takes_effect(option, path):
+    said = sentences(option)
+    row = fields.row_of(path)
+    assert said, "nothing is said of when it takes effect"
+    assert row.when != fields.LIVE or said[-1] == fields.sentence(row)
+    if fields.row_of_member(path.rpartition("/")[0]).when != fields.LIVE and row.when != fields.LIVE:
+        assert said[-1] == fields.sentence(row) or option.split(".")[0] in ("disks", "interfaces", "memory_devices", "watchdog")
 
 
 def test_paths_are_told_once_and_options_name_rows():

@@ -84,10 +84,11 @@ def row_of_member(path: str) -> Field:
     return _BY_PATH.get(path + "[]") or row_of(path)
 
 
-#: Option → the field that it is, for its documentation. Options of other things than the definition are not here.
+#: Option with code of its own → the field that it is, for its documentation. What the rows of options/ say knows its field by itself.
 OPTIONS: Dict[str, str] = {
     "title": "title",
     "description": "description",
+    "metadata": "metadata",
     "type": "",
     "memory": "memory",
     "current_memory": "currentMemory",
@@ -116,7 +117,10 @@ OPTIONS: Dict[str, str] = {
 
 def effect(option: str) -> str:
     """The sentence of an option's documentation that says when a running guest gets it."""
-    row = _BY_PATH[OPTIONS[option]]
+    return sentence(_BY_PATH[OPTIONS[option]])
+
+
+def sentence(row: Field) -> str:
     if row.when == NEXT_BOOT:
         return "A running guest gets it at its next start."
     return f"A running guest gets it at once {row.where}, else at its next start." if row.where else "A running guest gets it at once."

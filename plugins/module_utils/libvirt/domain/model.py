@@ -12,6 +12,11 @@ from ..record import without_record
 from ..uri import URI_SPEC
 from ..xmlmerge import canonical, claim, overlay
 from ..xmltree import Node, object_name, parse
+from .options.cpu import CPU
+from .options.disk import DISK
+from .options.interface import INTERFACE
+from .options.rows import spec_of
+from .options.table import ALONE
 from .rules import RULES, shared
 from .wish import wish_from_options
 
@@ -24,17 +29,24 @@ _DISK: Dict[str, Any] = {
     "format": {"type": "str"},
     "target": {"type": "str"},
     "bus": {"type": "str", "choices": ["virtio", "scsi", "sata", "usb", "ide", "fdc"]},
-    "device": {"type": "str", "choices": ["disk", "cdrom"]},
+    "device": {"type": "str", "choices": ["disk", "cdrom", "floppy", "lun"]},
     "readonly": {"type": "bool"},
     "boot_order": {"type": "int"},
     "serial": {"type": "str"},
+    **spec_of(DISK),
 }
 _INTERFACE: Dict[str, Any] = {
-    "type": {"type": "str", "choices": ["network", "bridge", "user"], "default": "network"},
+    "type": {"type": "str", "choices": ["network", "bridge", "user", "direct"], "default": "network"},
     "source": {"type": "str"},
     "mac": {"type": "str"},
     "model": {"type": "str"},
     "boot_order": {"type": "int"},
+    **spec_of(INTERFACE),
+}
+_CPU: Dict[str, Any] = {
+    "mode": {"type": "str", "choices": ["host-passthrough", "host-model", "maximum", "custom"]},
+    "model": {"type": "str"},
+    **spec_of(CPU),
 }
 
 SPEC: Dict[str, Any] = {
@@ -48,6 +60,7 @@ SPEC: Dict[str, Any] = {
         "xml": {"type": "str"},
         "title": {"type": "str"},
         "description": {"type": "str"},
+        "metadata": {"type": "str"},
         "type": {"type": "str"},
         "memory": {"type": "str"},
         "current_memory": {"type": "str"},
@@ -55,10 +68,7 @@ SPEC: Dict[str, Any] = {
         "max_vcpus": {"type": "int"},
         "arch": {"type": "str"},
         "machine": {"type": "str"},
-        "cpu": {
-            "type": "dict",
-            "options": {"mode": {"type": "str", "choices": ["host-passthrough", "host-model", "maximum", "custom"]}, "model": {"type": "str"}},
-        },
+        "cpu": {"type": "dict", "options": _CPU},
         "disks": {"type": "list", "elements": "dict", "options": _DISK},
         "interfaces": {"type": "list", "elements": "dict", "options": _INTERFACE},
         "kernel": {"type": "path"},
@@ -79,6 +89,7 @@ SPEC: Dict[str, Any] = {
         "rng": {"type": "bool"},
         "guest_agent": {"type": "bool"},
         "memballoon": {"type": "bool"},
+        **spec_of(ALONE),
         "restart": {"type": "str", "choices": ["never", "if_required"], "default": "never"},
         "force": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 60},

@@ -34,6 +34,10 @@ def _prune_domain(observed: Node, wish: Node) -> Node:
         observed = _edit(observed, "os", lambda node: node.without("boot"))
     if wished_os and wished_os.all("boot"):
         observed = _edit(observed, "devices", lambda node: replace(node, children=tuple(child.without("boot") for child in node.children)))
+    if "numatune" in wish.owned and not wish.find("numatune"):  # libvirt makes it again where vCPUs are placed by it
+        observed = _edit(observed, "vcpu", lambda node: node.without("@placement") if node.attributes.get("placement") == "auto" else node)
+    if _changes(observed, wish, "iothreads"):  # which ones there are is said for each
+        observed = observed.without("iothreadids")
     if _online(observed) != _online(wish) and wish.find("vcpu"):  # which ones are online is said for each
         observed = observed.without("vcpus")
     return observed
@@ -80,6 +84,8 @@ def _prune_interface(observed: Node, wish: Node) -> Node:
 
 
 def _prune_character(observed: Node, wish: Node) -> Node:
+    if _changes(observed, wish, "target@type"):
+        observed = _edit(observed.without("address"), "target", lambda node: node.without("model"))
     return observed.without("source", "protocol") if _changes(observed, wish, "@type") else observed
 
 
@@ -103,6 +109,39 @@ def _prune_backend(observed: Node, wish: Node) -> Node:
     return replace(observed, attributes={}, text="", children=()) if _changes(observed, wish, "@model") else observed
 
 
+def _prune_clock(observed: Node, wish: Node) -> Node:
+    """What it starts from has words of its own."""
+    return replace(observed, attributes={}) if _changes(observed, wish, "@offset") else observed
+
+
+def _prune_numa_memory(observed: Node, wish: Node) -> Node:
+    """Nodes are either named, or asked for."""
+    if wish.get("@placement") == "auto":
+        return observed.without("@nodeset")
+    return observed.without("@placement") if wish.get("@nodeset") else observed
+
+
+def _prune_video(observed: Node, wish: Node) -> Node:
+    return observed.without("model", "driver", "address") if _changes(observed, wish, "model@type") else observed
+
+
+def _prune_spinlocks(observed: Node, wish: Node) -> Node:
+    return observed.without("@retries") if wish.get("@state") == "off" else observed
+
+
+def _prune_cid(observed: Node, wish: Node) -> Node:
+    return observed.without("@address") if wish.get("@auto") == "yes" else observed
+
+
+def _prune_whole(field: str) -> Callable[[Node, Node], Node]:
+    """With another of this, nothing else of it is the same."""
+
+    def prune_whole(observed: Node, wish: Node) -> Node:
+        return Node(observed.tag) if _changes(observed, wish, field) else observed
+
+    return prune_whole
+
+
 _RULES: Dict[str, Callable[[Node, Node], Node]] = {
     "": _prune_domain,
     "cpu": _prune_cpu,
@@ -114,4 +153,13 @@ _RULES: Dict[str, Callable[[Node, Node], Node]] = {
     "devices/parallel": _prune_character,
     "devices/graphics": _prune_graphics,
     "devices/rng/backend": _prune_backend,
+    "devices/tpm/backend": _prune_whole("@type"),
+    "devices/video": _prune_video,
+    "devices/vsock/cid": _prune_cid,
+    "devices/interface/virtualport": _prune_whole("@type"),
+    "launchSecurity": _prune_whole("@type"),
+    "features/hyperv/spinlocks": _prune_spinlocks,
+    "cpu/cache": _prune_whole("@mode"),
+    "clock": _prune_clock,
+    "numatune/memory": _prune_numa_memory,
 }

@@ -12,11 +12,19 @@ from ...engine.errors import Failure
 from ..xmlmerge import below_of, differences, matched
 from ..xmltree import SECRET_ATTRIBUTES, Node, pretty
 from .model import SPEC, from_params
+from .options.cpu import CPU
+from .options.disk import DISK
+from .options.interface import INTERFACE
+from .options.kinds import size_of
+from .options.read import read
+from .options.table import ALONE
 from .rules import RULES, key_fields
 from .wish import GUEST_AGENT
+from .wish_disks import attribute_of_source
 
-_UNITS = ("KiB", "MiB", "GiB", "TiB")
 _OPTIONS: Mapping[str, Any] = SPEC["argument_spec"]
+#: Said in other options where there are any: console says what most guests have.
+_AMBIGUOUS = ("serial", "emulator")
 
 
 def said(name: str, definition: Node) -> Dict[str, Any]:
@@ -26,14 +34,15 @@ def said(name: str, definition: Node) -> Dict[str, Any]:
     Secrets are left out, and so stay as they are where this is given back.
     """
     whole = _without_secrets(definition.without("name"))
-    options = _options(whole)
-    try:
-        rest = _rest(whole, wished(name, options), "")
-        found = {**options, "xml": pretty(rest)} if rest else options
-        if not differences(whole, wished(name, found), RULES):
-            return found
-    except Failure:  # an option that says less than libvirt lets XML say
-        pass
+    own, rows = _options(whole), {option: value for option, value in read(ALONE, whole).items() if option not in _AMBIGUOUS}
+    for options in ({**own, **rows}, own):
+        try:
+            rest = _rest(whole, wished(name, options), "")
+            found = {**options, "xml": pretty(rest)} if rest else options
+            if not differences(whole, wished(name, found), RULES):
+                return found
+        except Failure:  # an option that says less than libvirt lets XML say
+            pass
     return {"xml": pretty(whole)}
 
 
@@ -95,8 +104,8 @@ def _options(tree: Node) -> Dict[str, Any]:
     found = {
         **{option: tree.get(option) for option in ("title", "description")},
         "type": tree.attributes.get("type"),
-        "memory": _size(tree.get("memory")),
-        "current_memory": _size(tree.get("currentMemory")) if tree.get("currentMemory") != tree.get("memory") else None,
+        "memory": size_of(tree.get("memory")),
+        "current_memory": size_of(tree.get("currentMemory")) if tree.get("currentMemory") != tree.get("memory") else None,
         **_vcpus(tree),
         "arch": tree.get("os/type@arch"),
         "machine": tree.get("os/type@machine"),
@@ -115,16 +124,6 @@ def _options(tree: Node) -> Dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, "")}
 
 
-def _size(kib: Optional[str]) -> Optional[str]:
-    """In the largest unit that says it exactly."""
-    if kib is None or not kib.isdigit():
-        return None
-    size, unit = int(kib), 0
-    while size and size % 1024 == 0 and unit < len(_UNITS) - 1:
-        size, unit = size // 1024, unit + 1
-    return f"{size}{_UNITS[unit]}"
-
-
 def _number(text: Optional[str]) -> Optional[int]:
     return int(text) if text and text.isdigit() else None
 
@@ -139,14 +138,14 @@ def _vcpus(tree: Node) -> Dict[str, Optional[int]]:
     return {"vcpus": current or most, "max_vcpus": most if current else None}
 
 
-def _cpu(cpu: Optional[Node]) -> Optional[Dict[str, str]]:
+def _cpu(cpu: Optional[Node]) -> Optional[Dict[str, Any]]:
     mode = cpu.attributes.get("mode") if cpu else None
     if cpu is None or mode not in _OPTIONS["cpu"]["options"]["mode"]["choices"]:
         return None
     model = cpu.get("model")
     if mode == "custom":
-        return {"mode": mode, "model": model} if model else None
-    return {"mode": str(mode)}
+        return {**read(CPU, cpu), "mode": mode, "model": model} if model else None
+    return {**read(CPU, cpu), "mode": str(mode)}
 
 
 def _boot(system: Optional[Node]) -> Optional[List[str]]:
@@ -169,6 +168,7 @@ def _disk(disk: Node) -> Optional[Dict[str, Any]]:
     if path and (path.startswith("/dev/") != (kind == "block") or not path.startswith("/")):
         return None
     entry = {
+        **read(DISK, disk),
         "path": path,
         "pool": disk.get("source@pool"),
         "volume": disk.get("source@volume"),
@@ -188,8 +188,9 @@ def _interface(nic: Node) -> Optional[Dict[str, Any]]:
     if kind not in _OPTIONS["interfaces"]["options"]["type"]["choices"] or nic.get("mac@address") is None:
         return None
     entry = {
+        **read(INTERFACE, nic),
         "type": kind,
-        "source": nic.get(f"source@{kind}"),
+        "source": nic.get(f"source@{attribute_of_source(kind)}"),
         "mac": nic.get("mac@address"),
         "model": nic.get("model@type"),
         "boot_order": _number(nic.get("boot@order")),

@@ -23,6 +23,7 @@ _UNSAID: Dict[str, Tuple[str, ...]] = {
     "cpu/model@fallback": ("allow",),
     "devices/video/model@primary": ("no",),
     "devices/disk/target@tray": ("closed",),
+    "numatune/memory@placement": ("static",),
 }
 
 
@@ -64,8 +65,12 @@ _CONTAINERS = {
 
 
 def implied(path: str, node: Node) -> bool:
+    if node.only_takes_away:
+        return True
     if path.startswith("memtune/") and node.text.isdigit():
         return int(node.text) >= _UNLIMITED
+    if path.startswith(("devices/disk/iotune/", "blkiotune/device/")) and node.text == "0":  # no limit
+        return True
     if path == "devices/interface/coalesce/rx/frames":
         return node.attributes.get("max", "0") == "0"
     if path.startswith("devices/") and node.tag == "seclabel":  # that a device may have a label, and not which
