@@ -346,6 +346,7 @@ EXAMPLES = r"""
 - name: No watchdog and no socket, and the rest stays
   virtops.linux.libvirt_domain:
     name: database
+    memory: 2G
     watchdog: {}
     vsock: {}
 

@@ -15,7 +15,7 @@ from ..spelling import members_of_set
 from ..xmlmerge import canonical, matched
 from ..xmltree import Node, element, parse, render
 from . import actions as a
-from .plan_live import bus
+from .plan_live_devices import bus
 from .rules import RULES
 
 _POLL_SECONDS = 0.1

@@ -14,7 +14,8 @@ from ..xmltree import Node, element
 from .actions import DefineDomain, SetAutostart, StartDomain
 from .model import Desired, Observed
 from .plan_define import define
-from .plan_live import Guest, balloon_reaches, go_live
+from .plan_live import balloon_reaches, go_live
+from .plan_live_part import Guest
 from .plan_state import absent, down, stop, up
 from .rules import RULES, runtime
 

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A running guest, and what of a wish the table of fields calls live."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import FrozenSet, Optional
+
+from ..xmlmerge import below_of
+from ..xmltree import Node
+from .fields import LIVE, row_of
+
+_NAMES = re.compile(r"\[[^]]*\]")
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest that runs.
+
+    runs: whether its CPUs do; a paused guest gives nothing back. balloon: whether its balloon answers, and stands still.
+    asked: whether this run changes the definition's currentMemory. timeout, force: as the task says.
+    """
+
+    name: str
+    active: Node
+    runs: bool
+    balloon: bool
+    asked: bool
+    timeout: int
+    force: bool
+
+
+def with_text(tree: Node, tag: str, text: str) -> Node:
+    return replace(tree, children=tuple(replace(child, text=text) if child.tag == tag else child for child in tree.children))
+
+
+def plain(label: str) -> str:
+    """A field's path without the names of the elements in it: devices/disk/source for devices/disk[vda]/source."""
+    return _NAMES.sub("", label)
+
+
+def live_part(node: Node, path: str, dead: FrozenSet[str]) -> Optional[Node]:
+    """What of a wish the table calls live, without the dead rows; None where nothing is."""
+
+    def live(field: str, goes: bool = False) -> bool:
+        row = row_of(field)
+        return row.when == LIVE and row.path not in dead and (row.goes or not goes)
+
+    children = (live_part(child, below_of(path, child.tag), dead) for child in node.children)
+    part = Node(
+        node.tag,
+        {name: value for name, value in node.attributes.items() if live(f"{path}@{name}")},
+        node.text if live(path) else "",
+        tuple(child for child in children if child is not None),
+        node.tail,
+        frozenset(one for one in node.owned if live(path + one if one[:1] == "@" else below_of(path, one), goes=True)),
+    )
+    return part if part.says_something else None
