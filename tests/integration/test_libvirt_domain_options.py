@@ -15,7 +15,7 @@ import pytest
 from support import modules
 from support.domain_options import CASES, changed, concerns, under
 from support.modules import cycle
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 NAME = "vt-op-guest"
 NEW = {"name": NAME, "type": "qemu", "machine": "q35", "memory": "256M"}
@@ -39,9 +39,9 @@ def run(libvirtd: None) -> Iterator[Run]:
 
 @pytest.fixture(autouse=True)
 def clean(libvirtd: None) -> Iterator[None]:
-    try_virsh("undefine", "--nvram", NAME)
+    clear(["undefine", "--nvram", NAME])
     yield
-    try_virsh("undefine", "--nvram", NAME)
+    clear(["undefine", "--nvram", NAME])
 
 
 def cycled(run: Run, options: dict[str, Any]) -> dict[str, Any]:
