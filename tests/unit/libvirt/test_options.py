@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
@@ -12,7 +14,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.rules
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.said import said, wished
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmlmerge import differences
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse, render, unmarked, walk
-from guests import desired
+from guests import desired, guest
 from support.domain_options import CASES, FIELDS, changed, concerns, in_every_text, is_text, told, under
 from support.hosts import converged
 
@@ -142,6 +144,14 @@ def test_empty_is_away_and_nothing_is_left_alone():
     assert not desired(cpu={}, clock={}, features={}).wish.says_something
     assert desired(tpm={}, numa={}, cputune={}).wish.only_takes_away
     assert converged(p.plan, Observed(), desired(**NEW, tpm={}, disks=[], numa={}, cputune={})).after.inactive.find("cputune") is None
+
+
+def test_features_that_libvirt_adds_to_a_running_cpu_are_not_pending():
+    wish = desired(cpu={"mode": "custom", "model": "qemu64", "features": [{"name": "vmx", "policy": "disable"}]})
+    cpu = "<cpu mode='custom'><model>qemu64</model><feature name='vmx' policy='disable'/>{}</cpu>"
+    observed = guest(cpu.format(""), state="running")
+    observed = replace(observed, active=guest(cpu.format("<feature name='svm' policy='disable'/>")).inactive)
+    assert converged(p.plan, observed, wish).pending == ()
 
 
 def test_metadata_stays_beside_that_of_others():

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, Tuple
+from typing import Callable, Dict, Tuple
 
 from ..xmlmerge import Key, Rules
 from ..xmltree import Node
@@ -155,7 +155,14 @@ def runtime(active: Node, wish: Node) -> Node:
         return active
     if wished.attributes.get("mode") in ("host-model", "maximum"):  # spelled out as a custom model once it runs
         return replace(active, children=tuple(wished if child.tag == "cpu" else child for child in active.children))
+    if "feature" in wished.owned and wished.attributes.get("mode", "custom") == "custom":  # libvirt adds what the host has besides, or has not
+        named = {one.get("@name") for one in wished.all("feature")}
+        active = _with_cpu(
+            active, lambda cpu: replace(cpu, children=tuple(one for one in cpu.children if one.tag != "feature" or one.get("@name") in named))
+        )
     check = wished.attributes.get("check")  # how strictly the model was checked, by the time that it runs
-    if check:
-        active = replace(active, children=tuple(child.with_attributes(check=check) if child.tag == "cpu" else child for child in active.children))
-    return active
+    return _with_cpu(active, lambda cpu: cpu.with_attributes(check=check)) if check else active
+
+
+def _with_cpu(tree: Node, change: Callable[[Node], Node]) -> Node:
+    return replace(tree, children=tuple(change(child) if child.tag == "cpu" else child for child in tree.children))
