@@ -30,7 +30,8 @@ options:
   state:
     description:
       - V(present) creates the image, or grows it.
-      - V(absent) removes the file. All other options but O(commit), O(dependents_in) and O(force) are then without effect.
+      - V(absent) removes the file. All other options but O(commit), O(dependents_in) and O(force), and with O(commit) also O(encryption),
+        are then without effect.
     type: str
     choices: [present, absent]
     default: present
@@ -184,6 +185,51 @@ options:
     description: How compressed clusters are compressed. A new image has V(zlib).
     type: str
     choices: [zlib, zstd]
+  encryption:
+    description:
+      - How a qcow2 image is encrypted. An empty dictionary is no encryption. It is the image's for good, but for the passphrase.
+      - A passphrase is in no argument, no environment and no file of its own, and no result shows it. qemu gets it through memory.
+      - Wherever one is given, it is tried, which takes as long as O(encryption.iter_time) says. One that does not open the image is an error,
+        also with O(recreate).
+      - An image that is encrypted is resized, amended, rebased, committed and shrunk only with its passphrase. Without this option everything
+        else about it is managed as always. The backing file of an image may be encrypted too, but is then neither copied from nor committed to.
+    type: dict
+    suboptions:
+      format:
+        description: The format of the encryption. All others of this dictionary need it.
+        type: str
+        choices: [luks]
+      secret:
+        description: The passphrase, which libvirt knows as the value of a secret.
+        type: str
+      secret_file:
+        description: A file on the host with the passphrase, as an absolute path. Its bytes are taken as they are, a newline at the end included.
+        type: path
+      old_secret:
+        description:
+          - The passphrase that O(encryption.secret) takes the place of. Whatever happens in between, one of the two opens the image.
+          - Once it does not open the image any more, it is without effect.
+        type: str
+      old_secret_file:
+        description: A file on the host with the old passphrase.
+        type: path
+      cipher_alg:
+        description: The cipher. A new image has V(aes-256).
+        type: str
+        choices: [aes-128, aes-192, aes-256, serpent-128, serpent-192, serpent-256, twofish-128, twofish-192, twofish-256]
+      cipher_mode:
+        description: The mode of the cipher. A new image has V(xts).
+        type: str
+        choices: [cbc, xts]
+      hash_alg:
+        description: The hash by which the key is derived from the passphrase. A new image has V(sha256).
+        type: str
+        choices: [sha1, sha224, sha256, sha384, sha512]
+      iter_time:
+        description:
+          - How many milliseconds every try of a passphrase takes, on this host. qemu has V(2000).
+          - It counts where an image or a passphrase is new. Later it is without effect.
+        type: int
   preallocation:
     description:
       - What a new image takes up from the start. V(metadata) is for qcow2 only, the others are for raw as well. V(falloc) reserves the whole size,
@@ -294,6 +340,23 @@ EXAMPLES = r"""
     size: 4G
     preallocation: falloc
 
+- name: An encrypted disk, whose passphrase libvirt has as a secret of its own
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/vault.qcow2
+    size: 20G
+    encryption:
+      format: luks
+      secret: "{{ vault_disk_passphrase | default('correct horse battery staple') }}"
+
+- name: Its passphrase becomes another one
+  virtops.linux.qcow2_image:
+    path: /var/lib/libvirt/images/vault.qcow2
+    size: 20G
+    encryption:
+      format: luks
+      secret: "{{ new_disk_passphrase | default('battery staple correct horse') }}"
+      old_secret: "{{ vault_disk_passphrase | default('correct horse battery staple') }}"
+
 - name: A smaller disk, after the file system and the partition in it were made smaller
   virtops.linux.qcow2_image:
     path: /var/lib/libvirt/images/web1.qcow2
@@ -366,6 +429,11 @@ resource:
     compression_type:
       description: Of a qcow2 image, how compressed clusters are compressed.
       type: str
+    encryption:
+      description:
+        - Of an encrypted image, its C(format), C(cipher_alg), C(cipher_mode) and C(hash_alg), and in C(opened_by) which of
+          V(secret) and V(old_secret) open it, of those that were given.
+      type: dict
     source:
       description: What it was made of, without passwords and queries. Only where that is remembered.
       type: str

@@ -127,6 +127,11 @@ details:
     encrypted:
       description: Whether it is encrypted.
       type: bool
+    encryption:
+      description:
+        - Its C(format), C(cipher_alg), C(cipher_mode) and C(hash_alg), and in C(passphrases) how many passphrases open it.
+          Null where it is not encrypted.
+      type: dict
     in_use:
       description: Whether somebody has it open with the locks of qemu.
       type: bool

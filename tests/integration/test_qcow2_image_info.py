@@ -34,6 +34,7 @@ def test_what_it_says_is_input_that_changes_nothing(folder):
         {"size": "10M", "cluster_size": "4K", "extended_l2": None, "refcount_bits": 8, "owner": "nobody", "mode": "0640"},
         {"size": "10M", "cluster_size": "128K", "extended_l2": True, "compression_type": "zstd", "lazy_refcounts": True},
         {"size": "10M", "compat": "0.10"},
+        {"size": "10M", "encryption": {"format": "luks", "secret": "vt-known", "cipher_alg": "aes-128", "iter_time": 20}},
         *({"size": "10M", "format": format_} for format_ in ("raw", "vmdk", "vdi", "vhdx")),
     ):
         number = len(os.listdir(folder))
@@ -42,7 +43,7 @@ def test_what_it_says_is_input_that_changes_nothing(folder):
     apply("qcow2_image", {"path": str(folder / "top.qcow2"), "backing_file": "disk0", "size": "20M"})
     (folder / "notes.txt").write_text("no image\n")
     images, details = about(folder, folder / "absent.qcow2")
-    assert len(images) == len(details) == 9 and str(folder / "notes.txt") not in details
+    assert len(images) == len(details) == 10 and str(folder / "notes.txt") not in details
     for image in images:
         settled("qcow2_image", image)
     assert {item["format"] for item in images if "format" in item} == {"qcow2", "raw", "vmdk", "vdi", "vhdx"}

@@ -27,7 +27,9 @@ class FakeHost(Host):
     def which(self, name: str) -> Optional[str]:
         return name
 
-    def run(self, argv: Sequence[str], stdin: Optional[str] = None, timeout: Optional[float] = None, check: bool = True) -> Result:
+    def run(
+        self, argv: Sequence[str], stdin: Optional[str] = None, timeout: Optional[float] = None, check: bool = True, inherit: Sequence[int] = ()
+    ) -> Result:
         assert self.script, f"a command too many: {argv}"
         expected, result = self.script.pop(0)
         assert list(argv) == list(expected), f"{argv} instead of {expected}"

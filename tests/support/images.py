@@ -44,9 +44,11 @@ def _locked(inode: int) -> bool:
 
 
 @contextlib.contextmanager
-def held(path: object, *options: str, name: str = "vt-holder") -> Iterator[subprocess.Popen]:
-    """A guest that has an image open, without any CPU: only its locks are wanted."""
+def held(path: object, *options: str, name: str = "vt-holder", secret: Optional[str] = None) -> Iterator[subprocess.Popen]:
+    """A guest that has an image open, without any CPU: only its locks are wanted. secret: the passphrase that has the id key."""
     argv = ["qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", "-S", "-display", "none", "-monitor", "none", "-machine", "none"]
+    if secret is not None:
+        argv += ["-object", f"secret,id=key,data={secret.replace(',', ',,')}"]
     words = ["driver=qcow2", "node-name=d", "file.driver=file", f"file.filename={path}", *options]
     with subprocess.Popen([*argv, "-blockdev", ",".join(words)]) as process:
         try:

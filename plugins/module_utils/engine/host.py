@@ -107,16 +107,27 @@ class Host:
             raise NotReady(f"{name}: not installed on this host; install the package {package}", "tool_missing")
         return found
 
-    def run(self, argv: Sequence[str], stdin: Optional[str] = None, timeout: Optional[float] = None, check: bool = True) -> Result:
+    def run(
+        self, argv: Sequence[str], stdin: Optional[str] = None, timeout: Optional[float] = None, check: bool = True, inherit: Sequence[int] = ()
+    ) -> Result:
         """Run a command without a shell and with LC_ALL=C.
 
         check: a non-zero exit is the Failure C(command_failed) with argv, rc and stderr.
         timeout: seconds, after which the command is killed: Failure C(command_timeout).
+        inherit: descriptors that the command has under the same numbers.
         """
         try:
             # Not AnsibleModule.run_command: the engine runs without a module too, and needs a time limit.
             done = subprocess.run(  # pylint: disable=ansible-bad-function
-                list(argv), input=stdin, timeout=timeout, env=_environment(), capture_output=True, text=True, errors="replace", check=False
+                list(argv),
+                input=stdin,
+                timeout=timeout,
+                env=_environment(),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                pass_fds=tuple(inherit),
             )
         except FileNotFoundError as error:
             raise NotReady(f"{argv[0]}: not installed on this host", "tool_missing") from error

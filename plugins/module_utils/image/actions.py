@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple
 
 from ..engine.plan import HIDDEN, Action
+from .encryption import Locking, Secret
 from .model import Origin
 
 
@@ -22,7 +23,7 @@ class RemoveLeftovers(Action):
 class CreateImage(Action):
     """size: bytes; None where it will be that of a backing file that is not there yet. options: qemu-img's, by name.
 
-    because: why an existing image is replaced; None where there is none.
+    because: why an existing image is replaced; None where there is none. encryption: as options. locking: the same with its passphrase.
     """
 
     format: str
@@ -35,11 +36,13 @@ class CreateImage(Action):
     group: Optional[str]
     mode: str
     because: Optional[str] = None
+    encryption: Optional[Mapping[str, str]] = None
+    locking: Optional[Locking] = field(default=None, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
 class ImportImage(Action):
-    """size: bytes; None for the source's own. options: those that were asked for. because: as in CreateImage."""
+    """size: bytes; None for the source's own. options: those that were asked for. because, encryption, locking: as in CreateImage."""
 
     source: str
     checksum: Optional[str]
@@ -52,11 +55,27 @@ class ImportImage(Action):
     mode: str
     because: Optional[str]
     origin: Origin = field(metadata=HIDDEN)
+    encryption: Optional[Mapping[str, str]] = None
+    locking: Optional[Locking] = field(default=None, metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class ChangeSecret(Action):
+    """adds: the new passphrase opens the image from then on, and removes: the old one does not. iter_time: milliseconds."""
+
+    adds: bool
+    removes: bool
+    secret: Secret = field(metadata=HIDDEN)
+    old: Secret = field(metadata=HIDDEN)
+    iter_time: Optional[int] = field(default=None, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
 class AmendImage(Action):
+    """secret: here and below, what opens an image that is encrypted."""
+
     options: Mapping[str, Any]
+    secret: Optional[Secret] = field(default=None, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -67,6 +86,7 @@ class RebaseImage(Action):
     backing_format: Optional[str]
     from_backing_file: Optional[str]
     copied: bool
+    secret: Optional[Secret] = field(default=None, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,7 @@ class GrowImage(Action):
     format: str
     from_size: int
     size: int
+    secret: Optional[Secret] = field(default=None, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,7 @@ class ShrinkImage(Action):
     from_size: int
     size: int
     loses_backup_table: bool
+    secret: Optional[Secret] = field(default=None, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -104,6 +126,7 @@ class CommitImage(Action):
     """What is in the image goes into its backing file. backing_file: the real path of that."""
 
     backing_file: str
+    secret: Optional[Secret] = field(default=None, metadata=HIDDEN)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from ..engine import accounts, temporary
 from ..engine.host import Host, explained
 from ..engine.plan import Action
-from . import actions, files, making, qemu_img
+from . import actions, making, qemu_img, unlocking
 from .guests import Guests
 
 
@@ -37,9 +37,7 @@ def _remove_leftovers(action: actions.RemoveLeftovers, host: Host) -> None:
 @_do.register
 def _create(action: actions.CreateImage, host: Host) -> None:
     backing = (action.backing_file, action.backing_format or "") if action.backing_file else None
-    with files.temporary(host, action.target) as (handle, new):
-        options = qemu_img.option_words(action.options, action.preallocation)
-        qemu_img.create(host, action.target, new, action.format, options, action.size or 0, backing)
+    with making.created(host, action, action.options, action.size or 0, backing) as (handle, new):
         making.give_name(host, action, handle, new)
 
 
@@ -50,33 +48,55 @@ def _import(action: actions.ImportImage, host: Host) -> None:
 
 @_do.register
 def _amend(action: actions.AmendImage, host: Host) -> None:
-    argv = [qemu_img.tool(host), "amend", "-q", "-f", "qcow2", *qemu_img.option_words(action.options), action.target]
-    qemu_img.change(host, action.target, argv, "amended")
+    with unlocking.way(host, "qcow2", action.secret) as way:
+        argv = [qemu_img.tool(host), "amend", "-q", *way.head, *qemu_img.option_words(action.options), way.name(action.target)]
+        qemu_img.change(host, action.target, argv, "amended", way)
+
+
+@_do.register
+def _change_secret(action: actions.ChangeSecret, host: Host) -> None:
+    """Killed in between, both passphrases open the image, and the next run takes the old one away."""
+    words = [qemu_img.tool(host), "amend", "-q"]
+    if action.adds:
+        with unlocking.way(host, "qcow2", action.old, new=action.secret) as way:
+            slot = {"encrypt.state": "active", "encrypt.new-secret": "new", **making.costs(action.iter_time)}
+            argv = [*words, *way.head, *qemu_img.option_words(slot), way.name(action.target)]
+            qemu_img.change(host, action.target, argv, "opened with another passphrase", way)
+    if action.removes:
+        with unlocking.way(host, "qcow2", action.secret, old=action.old) as way:
+            slot = {"encrypt.state": "inactive", "encrypt.old-secret": "old"}
+            argv = [*words, *way.head, *qemu_img.option_words(slot), way.name(action.target)]
+            qemu_img.change(host, action.target, argv, "closed to its old passphrase", way)
+    with explained("write it to disk", action.target):
+        temporary.sync(host.path(action.target))
 
 
 @_do.register
 def _rebase(action: actions.RebaseImage, host: Host) -> None:
     below = ["-b", action.backing_file, *(["-F", action.backing_format] if action.backing_format else [])]
-    if action.copied:
-        making.rebase_copy(host, action.target, below)
-        return
-    qemu_img.rebase(host, action.target, ["-q", "-f", "qcow2", "-u", *below, action.target])
+    with unlocking.way(host, "qcow2", action.secret) as way:
+        if action.copied:
+            making.rebase_copy(host, action.target, below, way)
+            return
+        qemu_img.rebase(host, action.target, ["-q", *way.head, "-u", *below, way.name(action.target)], way)
     with explained("write it to disk", action.target):
         temporary.sync(host.path(action.target))
 
 
 @_do.register
 def _grow(action: actions.GrowImage, host: Host) -> None:
-    argv = [qemu_img.tool(host), "resize", "-q", "-f", action.format, action.target, str(action.size)]
-    qemu_img.change(host, action.target, argv, "grown")
+    with unlocking.way(host, action.format, action.secret) as way:
+        argv = [qemu_img.tool(host), "resize", "-q", *way.head, way.name(action.target), str(action.size)]
+        qemu_img.change(host, action.target, argv, "grown", way)
     with explained("write it to disk", action.target):
         temporary.sync(host.path(action.target))
 
 
 @_do.register
 def _shrink(action: actions.ShrinkImage, host: Host) -> None:
-    argv = [qemu_img.tool(host), "resize", "-q", "--shrink", "-f", action.format, action.target, str(action.size)]
-    qemu_img.change(host, action.target, argv, "shrunk")
+    with unlocking.way(host, action.format, action.secret) as way:
+        argv = [qemu_img.tool(host), "resize", "-q", "--shrink", *way.head, way.name(action.target), str(action.size)]
+        qemu_img.change(host, action.target, argv, "shrunk", way)
     with explained("write it to disk", action.target):
         temporary.sync(host.path(action.target))
 
@@ -84,8 +104,8 @@ def _shrink(action: actions.ShrinkImage, host: Host) -> None:
 @_do.register
 def _commit(action: actions.CommitImage, host: Host) -> None:
     """The image keeps what it has (-d): until it is removed, a guest sees the same through it, however far the commit got."""
-    argv = [qemu_img.tool(host), "commit", "-q", "-d", "-f", "qcow2", action.target]
-    qemu_img.commit(host, action.target, argv)
+    with unlocking.way(host, "qcow2", action.secret) as way:
+        qemu_img.commit(host, action.target, [qemu_img.tool(host), "commit", "-q", "-d", *way.head, way.name(action.target)], way)
     with explained("write it to disk", action.backing_file):
         temporary.sync(host.path(action.backing_file))
 

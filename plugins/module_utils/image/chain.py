@@ -27,7 +27,7 @@ def follow(host: Host, image: str, backing_file: str, backing_format: Optional[s
     Its busy is the first member of the chain that is being written to.
     """
     chain = members(host, image, backing_file, backing_format, missing, stated)
-    return replace(chain[0], busy=next((member.busy for member in chain if member.busy), None))
+    return replace(chain[0], busy=next((member.busy for member in chain if member.busy), None), encrypted=any(member.encrypted for member in chain))
 
 
 def members(host: Host, image: str, backing_file: str, backing_format: Optional[str], missing: Type[Failure], stated: bool) -> Tuple[Base, ...]:
@@ -58,7 +58,8 @@ def members(host: Host, image: str, backing_file: str, backing_format: Optional[
         seen.add(entry.identity)
         header, data = read_header(host, path, entry)
         format_ = _format(above, path, format_, header, data, stated and depth == 0)
-        found.append(Base(host.realpath(path), format_, busy=busy_writing(host, path, entry)))
+        encrypted = header is not None and format_ == "qcow2" and header.encrypted
+        found.append(Base(host.realpath(path), format_, busy=busy_writing(host, path, entry), encrypted=encrypted))
         if format_ == "raw" or header is None or header.backing_file is None:
             return tuple(found)
         above, name, format_ = path, header.backing_file, header.backing_format

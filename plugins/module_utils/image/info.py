@@ -93,7 +93,8 @@ def _look(host: Host, path: str, entry: Entry, details: Dict[str, Any]) -> Dict[
         snapshots=[{"id": one.id, "name": one.name, "date": one.date, "vm_state_size": one.vm_state_size} for one in info.snapshots],
         dirty=header is not None and header.dirty,
         corrupt=info.corrupt,
-        encrypted=header is not None and header.encrypted,
+        encrypted=info.encryption is not None,
+        encryption=None if info.encryption is None else {**info.encryption.given(), "passphrases": info.passphrases},
         source=made_of.source if made_of else None,
         checksums=[f"{algorithm}:{value}" for algorithm, value in sorted(made_of.sums.items())] if made_of else [],
     )
@@ -105,6 +106,7 @@ def _look(host: Host, path: str, entry: Entry, details: Dict[str, Any]) -> Dict[
         "backing_file": info.backing_file,
         "backing_format": info.backing_format,
         **info.options.given(),
+        "encryption": info.encryption.given() if info.encryption and info.encryption.format == "luks" else None,
         "owner": image.owner,
         "group": image.group,
         "mode": image.mode,

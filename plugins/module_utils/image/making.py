@@ -7,16 +7,20 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from typing import Iterator, List, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..engine import accounts
 from ..engine.errors import Failure
 from ..engine.host import Host, explained, no_space
-from . import actions, contents, fetch, files, locks, origins, outside, qemu_img
+from . import actions, contents, fetch, files, locks, origins, outside, qemu_img, unlocking
+from .encryption import Secret
 from .fetch import Fetched
 from .options import DEFAULTS, shown
 from .outside import Found
 from .plan_making import source_too_large
+from .unlocking import Way
+
+Making = Union[actions.CreateImage, actions.ImportImage]
 
 
 def make_from_source(host: Host, action: actions.ImportImage) -> None:
@@ -34,7 +38,7 @@ def make_from_source(host: Host, action: actions.ImportImage) -> None:
             give_name(host, action, handle, temporary)
 
 
-def give_name(host: Host, action: Union[actions.CreateImage, actions.ImportImage], handle: int, temporary: str) -> None:
+def give_name(host: Host, action: Making, handle: int, temporary: str) -> None:
     """The last step of a new image: owner, group and mode, and its name, in place of the old image where the plan says so."""
     with explained("set owner, group and mode", action.target):
         os.fchown(handle, -1 if action.owner is None else accounts.uid(action.owner), -1 if action.group is None else accounts.gid(action.group))
@@ -44,7 +48,42 @@ def give_name(host: Host, action: Union[actions.CreateImage, actions.ImportImage
     files.publish(host, handle, temporary, action.target, replace=action.because is not None)
 
 
-def rebase_copy(host: Host, path: str, below: Sequence[str]) -> None:
+@contextmanager
+def created(
+    host: Host, action: Making, options: Mapping[str, Any], size: int, backing: Optional[Tuple[str, str]] = None
+) -> Iterator[Tuple[int, str]]:
+    """A temporary file with an image that has nothing in it yet."""
+    words = qemu_img.option_words({**options, **_encryption(action)}, action.preallocation)
+    for left in reversed(range(qemu_img.TRIES)):
+        with files.temporary(host, action.target) as (handle, path):
+            try:
+                with unlocking.way(host, action.format, secret_of(action)) as way:
+                    qemu_img.create(host, action.target, path, way, words, size, backing)
+            except qemu_img.Unmeasured:
+                if not left:
+                    raise
+                continue
+            yield handle, path
+            return
+
+
+def _encryption(action: Making) -> Dict[str, Any]:
+    """As qemu-img's options. The passphrase has the id key."""
+    if not action.encryption or not action.locking:
+        return {}
+    options = {f"encrypt.{name.replace('_', '-')}": value for name, value in action.encryption.items()}
+    return {**options, "encrypt.key-secret": "key", **costs(action.locking.iter_time)}
+
+
+def secret_of(action: Making) -> Optional[Secret]:
+    return action.locking.secret if action.locking and action.encryption else None
+
+
+def costs(iter_time: Optional[int]) -> Dict[str, Any]:
+    return {} if iter_time is None else {"encrypt.iter-time": iter_time}
+
+
+def rebase_copy(host: Host, path: str, below: Sequence[str], way: Way) -> None:
     """Put an image on another backing file, in a copy of it that then takes its place.
 
     Not in place: qemu-img rebase names the new backing file in the header before all of its tables are in the file, so that an image
@@ -53,7 +92,7 @@ def rebase_copy(host: Host, path: str, below: Sequence[str]) -> None:
     real = host.realpath(path)
     with files.temporary(host, real) as (handle, temporary):
         qemu_img.duplicate(host, path, real, handle, temporary)
-        qemu_img.rebase(host, path, ["-q", "-f", "qcow2", *below, temporary])
+        qemu_img.rebase(host, path, ["-q", *way.head, *below, way.name(temporary)], way)
         with explained("keep owner, group and mode", path):
             old = os.stat(host.path(real))
             os.fchown(handle, old.st_uid, old.st_gid)
@@ -96,7 +135,11 @@ def _check_room(host: Host, image: str, source: str, found: Found) -> None:
 def _made(host: Host, action: actions.ImportImage, source: Fetched, found: Found, size: int) -> Iterator[Tuple[int, str]]:
     """A temporary file with the finished image."""
     options = DEFAULTS.given() if action.format == "qcow2" else {}
-    if not as_it_is(action, found):
+    if action.encryption:
+        with created(host, action, {**options, **action.options}, size) as (handle, path):
+            _encrypt(host, action, source.path, found, path)
+            yield handle, path
+    elif not as_it_is(action, found):
         with files.temporary(host, action.target) as (handle, path):
             _convert(host, action, source.path, found, size, qemu_img.option_words({**options, **action.options}, action.preallocation), path)
             yield handle, path
@@ -113,7 +156,7 @@ def _made(host: Host, action: actions.ImportImage, source: Fetched, found: Found
 def as_it_is(action: actions.ImportImage, found: Found) -> bool:
     """Whether the source already is what is asked for, but for its size."""
     resizable = action.format in ("qcow2", "raw") or action.size in (None, found.size)
-    same = all(getattr(found.options, name) == value for name, value in action.options.items())
+    same = all(getattr(found.options, name) == value for name, value in action.options.items()) and not action.encryption
     return found.whole and found.format == action.format and same and resizable and (action.preallocation or "off") == "off"
 
 
@@ -122,8 +165,16 @@ def _convert(host: Host, action: actions.ImportImage, source: str, found: Found,
     if size == found.size:
         qemu_img.copy(host, action.target, [*formats, *options, source, path], ordered=action.format != "raw")
     else:
-        qemu_img.create(host, action.target, path, action.format, options, size)
+        qemu_img.create(host, action.target, path, Way(action.format), options, size)
         qemu_img.copy(host, action.target, [*formats, source, path], to_existing=True, ordered=action.format != "raw")
+
+
+def _encrypt(host: Host, action: actions.ImportImage, source: str, found: Found, path: str) -> None:
+    """Into a new image. Its clusters that are preallocated do not read as zeros: what is in them was never encrypted."""
+    with unlocking.way(host, action.format, secret_of(action)) as way:
+        words = [*way.objects, "-f", found.format, "--target-image-opts", source, way.name(path)]
+        zeros = (action.preallocation or "off") == "off"
+        qemu_img.copy(host, action.target, words, to_existing=True, zeros=zeros, way=way)
 
 
 def _resize(host: Host, action: actions.ImportImage, path: str, found: Found, size: int) -> None:

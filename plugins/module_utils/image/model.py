@@ -8,6 +8,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
+from .encryption import SPEC as ENCRYPTION
+from .encryption import Encryption, Locking
 from .layout import Layout
 from .options import NO_OPTIONS, Options
 from .source import Checksum, Digests, Place
@@ -28,6 +30,7 @@ SPEC: Dict[str, Any] = {
         "refcount_bits": {"type": "int", "choices": [1, 2, 4, 8, 16, 32, 64]},
         "extended_l2": {"type": "bool"},
         "compression_type": {"type": "str", "choices": ["zlib", "zstd"]},
+        "encryption": {"type": "dict", "options": ENCRYPTION},
         "preallocation": {"type": "str", "choices": ["off", "metadata", "falloc", "full"]},
         "source": {"type": "str"},
         "checksum": {"type": "str"},
@@ -68,6 +71,7 @@ class Desired:
     """size: bytes, a multiple of 512. backing_file: as it is to stand in the image; "" is none.
 
     commit: what is in the image goes into its backing file before it is removed. folders: where else dependents are looked for.
+    locking: None where the encryption is left alone.
     """
 
     path: str
@@ -89,6 +93,7 @@ class Desired:
     folders: Tuple[str, ...] = ()
     uri: str = "qemu:///system"
     force: bool = False
+    locking: Optional[Locking] = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Image:
     """An image file.
 
     size: of the guest's disk, in bytes. actual_size: bytes that the file takes up.
-    backing_file: as it stands in the image. backing_path: the real path of that file.
+    backing_file: as it stands in the image. backing_path: the real path of that file. backing_encrypted: it, or one below it, is.
     made_of: what is remembered of its source. broken: why it cannot be read; only of one that is to be made anew.
     """
 
@@ -105,12 +110,13 @@ class Image:
     backing_file: Optional[str] = None
     backing_format: Optional[str] = None
     backing_path: Optional[str] = None
+    backing_encrypted: bool = False
     options: Options = NO_OPTIONS
     owner: Optional[str] = None
     group: Optional[str] = None
     mode: Optional[str] = None
     actual_size: Optional[int] = None
-    encrypted: bool = False
+    encryption: Optional[Encryption] = None
     corrupt: bool = False
     snapshots: int = 0
     symlink: bool = False
@@ -144,6 +150,7 @@ class Base:
     """The backing file that was asked for, or that is to be committed to. path: its real path.
 
     busy: a member of its chain that is being written to. used: who uses itself in any way. dependents: other images that stand on it.
+    encrypted: it, or one below it, is.
     """
 
     path: str
@@ -152,6 +159,7 @@ class Base:
     busy: Optional[Busy] = None
     used: Optional[Busy] = None
     dependents: Tuple[str, ...] = ()
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,7 @@ class Observed:
     leftovers: temporary files of runs that were interrupted.
     owner, group: those asked for, as the host spells them.
     free: bytes that the file system has left.
+    opens, old_opens: whether the passphrase opens the image, and whether the old one does; None where that was not tried.
     """
 
     path: str
@@ -180,6 +189,8 @@ class Observed:
     owner: Optional[str] = None
     group: Optional[str] = None
     free: Optional[int] = None
+    opens: Optional[bool] = None
+    old_opens: Optional[bool] = None
 
 
 def is_plain(name: str) -> bool:

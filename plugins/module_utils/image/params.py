@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.units import optional_size
+from .encryption import parse_locking
 from .header import LONGEST_BACKING_NAME
 from .model import Desired, Origin, is_plain, resolve
 from .options import Options, newer_features, spelled
@@ -25,7 +26,13 @@ def from_params(params: Mapping[str, Any]) -> Desired:
     path = plain_path(params["path"])
     if params["state"] == "absent":
         return Desired(
-            path, present=False, commit=params["commit"], folders=_folders(params["dependents_in"]), uri=params["uri"], force=params["force"]
+            path,
+            present=False,
+            commit=params["commit"],
+            folders=_folders(params["dependents_in"]),
+            uri=params["uri"],
+            force=params["force"],
+            locking=parse_locking(params["encryption"]) if params["commit"] else None,
         )
     if params["commit"]:
         raise Failure("commit: goes with state: absent, before which the contents go into the backing file", "invalid_option_combination")
@@ -54,6 +61,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         folders=_folders(params["dependents_in"]),
         uri=params["uri"],
         force=params["force"],
+        locking=parse_locking(params["encryption"]),
     )
     _check_backing(desired)
     _check_combination(desired)
@@ -164,7 +172,8 @@ def _check_combination(desired: Desired) -> None:
     if desired.origin and desired.origin.place.path == desired.path:
         refuse("an image cannot be its own source", "name another file")
     if desired.format not in (None, "qcow2"):
-        for name in [*options.given(), *(key for key in ("backing_file", "backing_format") if getattr(desired, key))]:
+        encryption = ["encryption"] if desired.locking and desired.locking.encryption.format else []
+        for name in [*options.given(), *(key for key in ("backing_file", "backing_format") if getattr(desired, key)), *encryption]:
             refuse(f"a {desired.format} image has no {name}", f"leave {name} out, or use format: qcow2")
         if desired.format != "raw" and (desired.preallocation or "off") != "off":
             refuse(f"a {desired.format} image is not preallocated", "leave preallocation out")

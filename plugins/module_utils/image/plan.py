@@ -9,9 +9,21 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
-from .actions import AmendImage, CommitImage, GrowGuestDisk, GrowImage, RebaseImage, RemoveImage, RemoveLeftovers, SetMode, SetOwner, ShrinkImage
+from .actions import (
+    AmendImage,
+    CommitImage,
+    GrowGuestDisk,
+    GrowImage,
+    RebaseImage,
+    RemoveImage,
+    RemoveLeftovers,
+    SetMode,
+    SetOwner,
+    ShrinkImage,
+)
 from .model import Base, Desired, Image, Observed
 from .options import Options, check_size, newer_features, shown, spelled
+from .plan_locking import change_secret, check_bases_readable, check_opens, check_secret_given, locked, other_encryption, secret_of
 from .plan_making import in_use, make, warnings
 from .plan_shrinking import check_shrink, shrinks
 from .source import same_source
@@ -38,7 +50,7 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
         rest, image = make(observed, desired)
     else:
         rest, image = _keep(observed, observed.image, desired)
-    return Plan((*actions, *rest), replace(after, image=image), warnings=tuple(warnings(rest)))
+    return Plan((*actions, *rest), locked(replace(after, image=image), desired), warnings=tuple(warnings(rest)))
 
 
 def _absent(observed: Observed, desired: Desired) -> Tuple[List[Action], Optional[Image]]:
@@ -64,7 +76,10 @@ def _commit(observed: Observed, base: Optional[Base], desired: Desired) -> Commi
             "image_has_dependents",
             dependents=list(base.dependents),
         )
-    return CommitImage(path, base.path)
+    check_bases_readable(observed)
+    check_opens(observed, desired)
+    check_secret_given(path, observed.image, desired)
+    return CommitImage(path, base.path, secret_of(observed.image, desired))
 
 
 def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Action], Optional[Image]]:
@@ -82,7 +97,8 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
         because = _why_anew(observed, image, desired)
         if because:
             return _replace(observed, image, desired, because)
-    actions: List[Action] = []
+    actions: List[Action] = list(change_secret(observed, desired))
+    secret = secret_of(image, desired)
     after = image
     rebase = _rebase(observed, image, desired)
     if rebase:
@@ -93,22 +109,23 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
         )
     amended = {name: value for name, value in desired.options.given().items() if value != getattr(image.options, name)}
     if amended:
-        actions.append(AmendImage(path, amended))
+        actions.append(AmendImage(path, amended, secret))
         after = replace(after, options=_amend(path, image.options, desired.options))
     if desired.size is not None and image.size is not None and desired.size != image.size:
         if shrinks(image, desired):
             check_shrink(observed, image, desired)
-            actions.append(ShrinkImage(path, image.format or "", image.size, desired.size, bool(observed.layout and observed.layout.backup_table)))
+            loses = bool(observed.layout and observed.layout.backup_table)
+            actions.append(ShrinkImage(path, image.format or "", image.size, desired.size, loses, secret))
         else:
             _check_growth(path, image, desired, after.options, desired.size)
             disk = observed.busy.disk if observed.busy else None
             if disk:
                 actions.append(GrowGuestDisk(path, disk[0], disk[1], image.size, desired.size, desired.uri))
             else:
-                actions.append(GrowImage(path, image.format or "", image.size, desired.size))
+                actions.append(GrowImage(path, image.format or "", image.size, desired.size, secret))
         after = replace(after, size=desired.size)
     if any(not isinstance(action, GrowGuestDisk) for action in actions):
-        _check_changeable(observed, image, "change it")
+        _check_changeable(observed, image, desired, "change it")
     owner = observed.owner if observed.owner != image.owner else None
     group = observed.group if observed.group != image.group else None
     if owner or group:
@@ -159,6 +176,8 @@ def _stays(observed: Observed, image: Image, desired: Desired) -> Iterator[Tuple
         return
     if desired.format not in (None, image.format):
         yield "format", image.format, desired.format
+    if desired.locking:
+        yield from other_encryption(image.encryption, desired.locking.encryption)
     for name, wanted in desired.options.given().items():
         has = getattr(image.options, name)
         if wanted != has and (name not in _AMENDABLE or has is None):
@@ -186,7 +205,10 @@ def _rebase(observed: Observed, image: Image, desired: Desired) -> Optional[Reba
         return None
     if base and base.busy:
         raise in_use(base.busy, "put another image on top of it")
-    return RebaseImage(observed.path, desired.backing_file or "", format_, image.backing_file, desired.rebase == "safe")
+    if desired.rebase == "safe":
+        check_bases_readable(observed)
+    secret = secret_of(observed.image, desired)
+    return RebaseImage(observed.path, desired.backing_file or "", format_, image.backing_file, desired.rebase == "safe", secret)
 
 
 def _amend(path: str, has: Options, wanted: Options) -> Options:
@@ -221,10 +243,9 @@ def _check_growth(path: str, image: Image, desired: Desired, options: Options, s
         raise Failure(f"{path}: qemu does not grow an image with snapshots and compat 0.10; say compat: '1.1' as well", "image_has_snapshots")
 
 
-def _check_changeable(observed: Observed, image: Image, purpose: str) -> None:
+def _check_changeable(observed: Observed, image: Image, desired: Desired, purpose: str) -> None:
     if observed.busy:
         raise in_use(observed.busy, purpose)
-    if image.encrypted:
-        raise Failure(f"{observed.path}: encrypted, and cannot be changed without its key; change it with qemu-img", "image_encrypted")
+    check_secret_given(observed.path, image, desired)
     if image.corrupt:
         raise Failure(f"{observed.path}: marked as corrupt; look at it with qemu-img check, and repair it with its -r all", "image_corrupt")

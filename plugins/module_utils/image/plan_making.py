@@ -10,6 +10,7 @@ from typing import Iterator, List, Optional, Tuple
 from ..engine.errors import Failure
 from ..engine.plan import Action
 from .actions import CreateImage, ImportImage, ShrinkImage
+from .encryption import DEFAULT_ENCRYPTION, Encryption
 from .model import Busy, Desired, Image, Observed, Origin
 from .options import DEFAULTS, NO_OPTIONS, check_size, shown
 from .source import Digests
@@ -32,9 +33,22 @@ def make(observed: Observed, desired: Desired, because: Optional[str] = None) ->
     if image.format != "qcow2":
         for name in [*desired.options.given(), *(["backing_file"] if desired.backing_file else [])]:
             raise Failure(f"{observed.path}: a {image.format} image has no {name}; leave it out, or say format: qcow2", "invalid_option_combination")
+    image = replace(image, encryption=_encryption(observed, desired))
     if desired.origin:
         return _import(observed, desired, desired.origin, image, because)
     return _create(observed, desired, image, because)
+
+
+def _encryption(observed: Observed, desired: Desired) -> Optional[Encryption]:
+    """What was encrypted does not become readable to everybody because nothing was said."""
+    locking = desired.locking
+    if locking is None and observed.image and observed.image.encryption:
+        raise Failure(f"{observed.path}: encrypted, and is to be made anew; add encryption, which is {{}} for none", "secret_required")
+    if locking is None or locking.encryption.format is None:
+        return None
+    if locking.secret is None:
+        raise Failure(f"{observed.path}: a new encrypted image needs a passphrase; add secret or secret_file to encryption", "secret_required")
+    return Encryption(**{**DEFAULT_ENCRYPTION.given(), **locking.encryption.given()})
 
 
 def _import(observed: Observed, desired: Desired, origin: Origin, image: Image, because: Optional[str]) -> Tuple[List[Action], Optional[Image]]:
@@ -66,6 +80,8 @@ def _import(observed: Observed, desired: Desired, origin: Origin, image: Image, 
         image.mode or "",
         because,
         origin,
+        image.encryption.given() if image.encryption else None,
+        desired.locking,
     )
     return [action], image
 
@@ -123,6 +139,8 @@ def _create(observed: Observed, desired: Desired, image: Image, because: Optiona
         image.group,
         image.mode or "",
         because,
+        image.encryption.given() if image.encryption else None,
+        desired.locking,
     )
     return [create], image
 

@@ -12,7 +12,9 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ..engine.errors import Failure
 from ..engine.host import Host, Result, explained, no_space
+from .encryption import Encryption
 from .options import DEFAULTS, Options
+from .unlocking import Way
 
 # A hostile image must not take the host's memory or a CPU for long. For reading, what OpenStack found enough for every honest one;
 # for changing, room for the caches of a long chain (32 MiB a member) and time for a repair of reference counts.
@@ -21,6 +23,11 @@ _CHANGING = ("--as=8589934592", "--cpu=600")
 _COPYING = ("--as=8589934592", "--cpu=86400")
 _TIMEOUT = 60.0  # seconds of wall time, for a storage that hangs
 _CHECK_TIMEOUT = 600.0
+
+#: qemu-img measures the CPU to know what a passphrase costs, and gives up where the kernel's clock did not move meanwhile: about once in ten
+#: times on a host that accounts by ticks (seen with 7.2). How often it is tried.
+TRIES = 20
+_UNMEASURED = "Unable to get accurate CPU usage"
 
 #: A larger disk than this, in bytes, is taken for an attack on the host; ext4 has no larger files.
 LARGEST = 16 * 1024**4
@@ -42,7 +49,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Info:
-    """What qemu-img info says. size: of the guest's disk, in bytes. backing_file: as it stands in the image."""
+    """What qemu-img info says. size: of the guest's disk, in bytes. backing_file: as it stands in the image.
+
+    passphrases: how many open it, where it is encrypted with LUKS.
+    """
 
     size: int
     backing_file: Optional[str]
@@ -50,6 +60,12 @@ class Info:
     options: Options
     corrupt: bool
     snapshots: Tuple[Snapshot, ...] = ()
+    encryption: Optional[Encryption] = None
+    passphrases: Optional[int] = None
+
+
+class Unmeasured(Failure):
+    """See TRIES. A file that was to become an image is gone."""
 
 
 def limited(host: Host, argv: Sequence[str], limits: Sequence[str], dies: bool = False) -> List[str]:
@@ -81,11 +97,20 @@ def info(host: Host, path: str, format_: str, label: Optional[str] = None) -> In
     return parse_info(result.stdout, label or path)
 
 
-def first_bytes(host: Host, path: str, format_: str, size: int, length: int) -> bytes:
+def opens(host: Host, path: str, way: Way) -> bool:
+    """Whether the key opens an encrypted image, which may be in use."""
+    argv = [host.require("qemu-io", "qemu-utils"), "-r", "-U", *way.head, "-c", "length", way.name(path)]
+    result = host.run(limited(host, argv, _READING), timeout=_TIMEOUT, check=False, inherit=way.inherit)
+    if result.rc and "Invalid password" not in result.stderr:
+        raise _unreadable(path, result.complaint[:300], result.stderr)
+    return not result.rc
+
+
+def first_bytes(host: Host, path: str, way: Way, size: int, length: int) -> bytes:
     """What a guest reads at the beginning of the disk. size: of the disk."""
     length = min(size, length)
-    program = host.require("qemu-io", "qemu-utils")
-    result = host.run(limited(host, [program, "-r", "-f", format_, "-c", f"read -v 0 {length}", path], _READING), timeout=_TIMEOUT, check=False)
+    argv = [host.require("qemu-io", "qemu-utils"), "-r", *way.head, "-c", f"read -v 0 {length}", way.name(path)]
+    result = host.run(limited(host, argv, _READING), timeout=_TIMEOUT, check=False, inherit=way.inherit)
     data = bytes.fromhex("".join(_DUMP.findall(result.stdout)))
     if result.rc or len(data) != length:
         raise _unreadable(path, result.complaint[:300], result.stderr)
@@ -115,19 +140,21 @@ def data_size(host: Host, path: str, format_: str) -> Optional[int]:
         return None
 
 
-def copy(host: Host, path: str, words: Sequence[str], to_existing: bool = False, ordered: bool = True) -> None:
+def copy(
+    host: Host, path: str, words: Sequence[str], to_existing: bool = False, ordered: bool = True, zeros: bool = True, way: Optional[Way] = None
+) -> None:
     """qemu-img convert. words: the formats, options, source and target. path: the image that the user named.
 
     The target is written past the host's page cache, where its file system can do that: an image has to be on disk before it gets its
     name, and so it is there when the last byte is written, at no cost to what else the host has in memory.
-    to_existing: into an image that was just made and reads as zeros.
+    to_existing: into an image that was just made, and reads as zeros unless zeros says otherwise. way: to the target.
     ordered: clusters are laid out in the order of the disk. Where a place is given by its number, as in a raw image, any order will do.
     """
     head = [tool(host), "convert", "-q", *([] if ordered else ["-W"])]
-    existing = ["-n", "--target-is-zero"] if to_existing else []
+    existing = ["-n", *(["--target-is-zero"] if zeros else [])] if to_existing else []
     direct = ["-t", "none"]
     while True:
-        result = host.run(limited(host, [*head, *direct, *existing, *words], _COPYING, dies=True), check=False)
+        result = host.run(limited(host, [*head, *direct, *existing, *words], _COPYING, dies=True), check=False, inherit=_inherited(way))
         if result.rc and direct and "O_DIRECT" in result.stderr:  # older tmpfs, some network and FUSE file systems
             direct = []
         elif result.rc and "--target-is-zero" in existing and "--target-is-zero" in result.stderr:  # before qemu 5.0
@@ -153,7 +180,11 @@ def parse_info(text: str, path: str) -> Info:
     try:
         found: Mapping[str, Any] = json.loads(text)
         data: Mapping[str, Any] = found.get("format-specific", {}).get("data", {}) if found["format"] == "qcow2" else {}
-        options = Options()
+        options, encryption, slots = Options(), None, None
+        if found.get("encrypted") or "encrypt" in data:
+            locked = data.get("encrypt", {})
+            encryption = Encryption(locked.get("format", "aes"), locked.get("cipher-alg"), locked.get("cipher-mode"), locked.get("hash-alg"))
+            slots = sum(bool(slot["active"]) for slot in locked["slots"]) if "slots" in locked else None
         if found["format"] == "qcow2":
             options = Options(
                 found["cluster-size"],
@@ -172,34 +203,42 @@ def parse_info(text: str, path: str) -> Info:
             tuple(
                 Snapshot(str(item["id"]), str(item["name"]), int(item["date-sec"]), int(item["vm-state-size"])) for item in found.get("snapshots", [])
             ),
+            encryption,
+            slots,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(path, "its answer has not the expected form", text[:1000]) from error
 
 
-def change(host: Host, path: str, argv: Sequence[str], operation: str) -> None:
+def change(host: Host, path: str, argv: Sequence[str], operation: str, way: Optional[Way] = None) -> None:
     """A command that changes an existing image. path: the one that the user named. operation: for the sentence, "cannot be ..."."""
-    _run(host, path, limited(host, argv, _CHANGING), operation)
+    for left in reversed(range(TRIES)):
+        try:
+            _run(host, path, limited(host, argv, _CHANGING), operation, way)
+            break
+        except Unmeasured:
+            if not left:
+                raise
 
 
-def rebase(host: Host, path: str, words: Sequence[str]) -> None:
+def rebase(host: Host, path: str, words: Sequence[str], way: Way) -> None:
     """qemu-img rebase, which may copy the whole of a backing file."""
-    _run(host, path, limited(host, [tool(host), "rebase", *words], _COPYING, dies=True), "put on another backing file")
+    _run(host, path, limited(host, [tool(host), "rebase", *words], _COPYING, dies=True), "put on another backing file", way)
 
 
-def commit(host: Host, path: str, argv: Sequence[str]) -> None:
-    _run(host, path, limited(host, argv, _COPYING, dies=True), "committed to its backing file")
+def commit(host: Host, path: str, argv: Sequence[str], way: Way) -> None:
+    _run(host, path, limited(host, argv, _COPYING, dies=True), "committed to its backing file", way)
 
 
-def create(host: Host, path: str, target: str, format_: str, options: Sequence[str], size: int, backing: Optional[Tuple[str, str]] = None) -> None:
+def create(host: Host, path: str, target: str, way: Way, options: Sequence[str], size: int, backing: Optional[Tuple[str, str]] = None) -> None:
     """qemu-img create. path: the image that the user named. target: the new file. options: of option_words. backing: name and format.
 
     -u: the backing file is not opened. Its chain was looked at already, with less trust than qemu has.
     Preallocation takes as long as it takes.
     """
     below = ["-u", "-b", backing[0], "-F", backing[1]] if backing else []
-    argv = [tool(host), "create", "-q", "-f", format_, *below, *options, target, str(size)]
-    _run(host, path, limited(host, argv, (), dies=True), "created")
+    argv = [tool(host), "create", "-q", "-f", way.format, *way.objects, *below, *options, target, str(size)]
+    _run(host, path, limited(host, argv, (), dies=True), "created", way)
 
 
 def option_words(options: Mapping[str, Any], preallocation: Optional[str] = None) -> List[str]:
@@ -213,8 +252,12 @@ def option_words(options: Mapping[str, Any], preallocation: Optional[str] = None
     return ["-o", ",".join(words)] if given else []
 
 
-def _run(host: Host, path: str, argv: Sequence[str], operation: str) -> None:
-    result = host.run(argv, check=False)
+def _inherited(way: Optional[Way]) -> Tuple[int, ...]:
+    return way.inherit if way else ()
+
+
+def _run(host: Host, path: str, argv: Sequence[str], operation: str, way: Optional[Way]) -> None:
+    result = host.run(argv, check=False, inherit=_inherited(way))
     if result.rc:
         raise explain(path, operation, result)
 
@@ -228,7 +271,8 @@ def explain(path: str, operation: str, result: Result) -> Failure:
         return Failure(f"{path}: its file system cannot hold a file of that size; put the image elsewhere", "file_too_large", stderr=result.stderr)
     if '" lock' in said:
         return Failure(f"{path}: another process has just opened it; run the task again when it is free", "image_in_use", stderr=result.stderr)
-    return Failure(f"{path}: cannot be {operation}: {said}", "qemu_img_failed", stderr=result.stderr)
+    kind = Unmeasured if _UNMEASURED in said else Failure
+    return kind(f"{path}: cannot be {operation}: {said}", "qemu_img_failed", stderr=result.stderr)
 
 
 def _unreadable(path: str, why: str, stderr: str) -> Failure:

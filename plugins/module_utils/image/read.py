@@ -11,8 +11,9 @@ from typing import Optional, Sequence, Tuple
 from ..engine import accounts
 from ..engine.errors import Failure, NotReady
 from ..engine.host import Host, explained
-from . import fetch, origins, outside, qemu_img
+from . import fetch, origins, outside, qemu_img, unlocking
 from .chain import dependents, follow
+from .encryption import Secret
 from .files import Entry, beginning, gate, leftovers, read_header
 from .formats import FIRST_LOOK, detect
 from .guests import Guests
@@ -41,9 +42,13 @@ def _to_remove(host: Host, desired: Desired, entry: Optional[Entry], guests: Gue
         return Observed(path, leftovers=leftovers(host, path))
     format_ = "qcow2" if is_qcow2(beginning(host, path)) else "raw"
     folders = _folders(host, desired, guests)
+    image = with_entry(Image(format=format_), entry)
+    if desired.commit and format_ == "qcow2":
+        image = replace(image, encryption=qemu_img.info(host, path, format_).encryption)
     return Observed(
         path,
-        image=with_entry(Image(format=format_), entry),
+        image=image,
+        opens=_opens(host, desired, image, desired.locking.secret if desired.locking else None),
         busy=busy(host, path, entry),
         base=_base_to_commit(host, desired, entry, folders) if desired.commit else None,
         dependents=dependents(host, path, entry.identity, folders),
@@ -82,13 +87,15 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry], guests: Guest
     above: Tuple[str, ...] = ()
     if entry and (desired.recreate or shrinks(image, desired)):
         above = dependents(host, path, entry.identity, _folders(host, desired, guests))
+    secret, old = (desired.locking.secret, desired.locking.old) if desired.locking else (None, None)
+    opens, old_opens = _opens(host, desired, image, secret), _opens(host, desired, image, old)
     return Observed(
         path,
         image=image,
         base=_base(host, desired, new),
         busy=held,
         dependents=above,
-        layout=None if held else _layout(host, desired, image),
+        layout=None if held else _layout(host, desired, image, secret if opens else old if old_opens else None),
         checksum=checksum,
         source_size=_source_size(host, desired, image, checksum),
         remembers=origins.remembers(host, directory),
@@ -96,14 +103,27 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry], guests: Guest
         owner=None if desired.owner is None else accounts.user_name(accounts.uid(desired.owner)),
         group=None if desired.group is None else accounts.group_name(accounts.gid(desired.group)),
         free=_free(host, directory),
+        opens=opens,
+        old_opens=old_opens,
     )
 
 
-def _layout(host: Host, desired: Desired, image: Optional[Image]) -> Optional[Layout]:
-    """Looked at only where the image is to be shrunk, and nobody has it open."""
-    if image is None or not shrinks(image, desired) or image.encrypted or image.corrupt or image.format not in ("qcow2", "raw"):
+def _opens(host: Host, desired: Desired, image: Optional[Image], secret: Optional[Secret]) -> Optional[bool]:
+    """Tried wherever a passphrase is given: a header does not tell which ones open it."""
+    if image is None or secret is None or image.encryption is None or image.encryption.format != "luks":
         return None
-    return layout(qemu_img.first_bytes(host, desired.path, image.format, image.size or 0, LOOK))
+    with unlocking.way(host, "qcow2", secret) as way:
+        return qemu_img.opens(host, desired.path, way)
+
+
+def _layout(host: Host, desired: Desired, image: Optional[Image], secret: Optional[Secret]) -> Optional[Layout]:
+    """Looked at only where the image is to be shrunk, and nobody has it open."""
+    if image is None or not shrinks(image, desired) or image.corrupt or image.format not in ("qcow2", "raw"):
+        return None
+    if image.encryption and secret is None:
+        return None
+    with unlocking.way(host, image.format, secret) as way:
+        return layout(qemu_img.first_bytes(host, desired.path, way, image.size or 0, LOOK))
 
 
 def _source_size(host: Host, desired: Desired, image: Optional[Image], checksum: Optional[str]) -> Optional[int]:
@@ -138,10 +158,11 @@ def _image_or_ruin(host: Host, desired: Desired, entry: Entry) -> Image:
 def _image(host: Host, desired: Desired, entry: Entry) -> Image:
     path = desired.path
     header = read_header(host, path, entry)[0]
-    backing_path = None
+    backing_path, backing_encrypted = None, False
     if header is not None and header.backing_file is not None:
         try:
-            backing_path = follow(host, path, header.backing_file, header.backing_format, Failure, stated=False).path
+            below = follow(host, path, header.backing_file, header.backing_format, Failure, stated=False)
+            backing_path, backing_encrypted = below.path, below.encrypted
         except Failure as failure:
             # Its backing file was moved, and unsafe says where to. Nothing opens the old name.
             if desired.rebase != "unsafe" or failure.code not in ("backing_missing", "unsafe_backing_file"):
@@ -154,8 +175,9 @@ def _image(host: Host, desired: Desired, entry: Entry) -> Image:
         backing_file=info.backing_file,
         backing_format=info.backing_format,
         backing_path=backing_path,
+        backing_encrypted=backing_encrypted,
         options=info.options,
-        encrypted=header is not None and header.encrypted,
+        encryption=info.encryption,
         corrupt=info.corrupt,
         snapshots=0 if header is None else header.snapshots,
         made_of=origins.recall(host, path),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from ..engine.units import human_size
 from .model import Desired, Image, Observed
@@ -22,6 +22,7 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
         result["backing_file"] = image.backing_file
         result["backing_format"] = image.backing_format
         result.update({name: value for name, value in image.options.given().items() if origin is None or name in desired.options.given()})
+        result["encryption"] = _encryption(observed)
         result.update(owner=image.owner if desired.owner else None, group=image.group if desired.group else None, mode=image.mode)
         if origin is not None and image.made_of is not None:
             result["source"] = image.made_of.source
@@ -31,6 +32,15 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
     if observed.leftovers:
         result["leftovers"] = list(observed.leftovers)
     return {key: value for key, value in result.items() if value is not None}
+
+
+def _encryption(observed: Observed) -> Optional[Dict[str, Any]]:
+    """opened_by: of the passphrases that were given, those that open it."""
+    if observed.image is None or observed.image.encryption is None:
+        return None
+    tried = [("secret", observed.opens), ("old_secret", observed.old_opens)]
+    opened_by = [name for name, opens in tried if opens]
+    return {**observed.image.encryption.given(), **({"opened_by": opened_by} if opened_by else {})}
 
 
 def facts(observed: Observed) -> Dict[str, Any]:

@@ -15,6 +15,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.image import actions
 from ansible_collections.virtops.linux.plugins.module_utils.image import files, locks
 from ansible_collections.virtops.linux.plugins.module_utils.image import plan as p
 from ansible_collections.virtops.linux.plugins.module_utils.image.apply import apply as apply_with
+from ansible_collections.virtops.linux.plugins.module_utils.image.encryption import DEFAULT_ENCRYPTION
 from ansible_collections.virtops.linux.plugins.module_utils.image.layout import Layout
 from ansible_collections.virtops.linux.plugins.module_utils.image.model import (
     SPEC,
@@ -134,6 +135,17 @@ def test_options_become_a_wish():
         ({"compat": "0.10", "refcount_bits": 8}, "invalid_option_combination"),
         ({"extended_l2": True, "cluster_size": "8K"}, "invalid_option_combination"),
         ({"backing_file": "base", "preallocation": "full"}, "invalid_option_combination"),
+        ({"encryption": {"secret": "x"}}, "invalid_option_combination"),
+        ({"encryption": {"format": "luks", "secret": "x", "secret_file": "/x"}}, "invalid_option_combination"),
+        ({"encryption": {"format": "luks", "old_secret": "x"}}, "invalid_option_combination"),
+        ({"encryption": {"format": "luks", "secret": "x", "old_secret": "x"}}, "invalid_option_combination"),
+        ({"encryption": {"format": "luks", "cipher_alg": "aes-192"}}, "invalid_option_combination"),
+        ({"encryption": {"format": "luks", "secret": ""}}, "invalid_secret"),
+        ({"encryption": {"format": "luks", "secret": "a\0b"}}, "invalid_secret"),
+        ({"encryption": {"format": "luks", "secret": "a\udc80"}}, "invalid_secret"),
+        ({"encryption": {"format": "luks", "secret_file": "x"}}, "invalid_path"),
+        ({"encryption": {"format": "luks", "iter_time": 0}}, "invalid_iter_time"),
+        ({"encryption": {"format": "luks"}, "format": "raw"}, "invalid_option_combination"),
     ],
 )
 def test_bad_options(given, code):
@@ -230,7 +242,7 @@ def test_a_prediction_where_the_backing_file_is_not_there_yet():
         (replace(THERE, image=Image("raw", GIB)), Desired(PATH, size=2 * GIB), "format_required"),
         (replace(THERE, busy=Busy(PATH)), Desired(PATH, size=2 * GIB), "image_in_use"),
         (replace(THERE, busy=Busy(PATH)), Desired(PATH, options=Options(lazy_refcounts=True)), "image_in_use"),
-        (replace(THERE, image=replace(IMAGE, encrypted=True)), Desired(PATH, size=2 * GIB), "image_encrypted"),
+        (replace(THERE, image=replace(IMAGE, encryption=DEFAULT_ENCRYPTION)), Desired(PATH, size=2 * GIB), "image_encrypted"),
         (replace(THERE, image=replace(IMAGE, corrupt=True)), Desired(PATH, size=2 * GIB), "image_corrupt"),
         (
             replace(THERE, image=replace(IMAGE, snapshots=1, options=replace(DEFAULTS, compat="0.10"))),
@@ -436,7 +448,7 @@ class Making(FakeHost):
         super().__init__(tmp_path, {"/images/other": ""})
         self.result = result
 
-    def run(self, argv, stdin=None, timeout=None, check=True):
+    def run(self, argv, stdin=None, timeout=None, check=True, inherit=()):
         self.argv = argv
         if not self.result.rc:
             Path(self.path(argv[-2])).write_text("made")
@@ -522,7 +534,7 @@ def test_shrinking_is_planned_where_contents_end_before():
     refusal(lambda: p.plan(replace(ends, layout=Layout(None, "it is empty")), smaller), "shrink_refused")
     refusal(lambda: p.plan(replace(ends, dependents=("/images/top",)), replace(smaller, force=True)), "image_has_dependents")
     refusal(lambda: p.plan(replace(ends, image=replace(IMAGE, snapshots=1)), smaller), "image_has_snapshots")
-    refusal(lambda: p.plan(replace(THERE, image=replace(IMAGE, encrypted=True)), smaller), "image_encrypted")
+    refusal(lambda: p.plan(replace(THERE, image=replace(IMAGE, encryption=DEFAULT_ENCRYPTION)), smaller), "image_encrypted")
     refusal(lambda: p.plan(replace(THERE, busy=Busy(PATH)), smaller), "image_in_use")
 
 
