@@ -134,7 +134,7 @@ options:
         or where it was made of another O(source) than this one. Otherwise it is left as it is.
       - What it was made of is remembered with its file, in an extended attribute. With O(checksum) the contents of the source decide,
         without it the address alone, so that new contents at an old address are only noticed with a checksum, or a list of them.
-      - The old image stays until the new one is complete. Owner, group and mode are kept where nothing else is asked for.
+      - The old image stays until the new one is complete. Owner, group, mode and SELinux context are kept where nothing else is asked for.
     type: bool
     default: false
   backing_file:
@@ -249,6 +249,21 @@ options:
   mode:
     description: The permissions of the file, octal and in quotes, for example V('0640'). A new image has V('0600').
     type: raw
+  seuser:
+    description:
+      - The user of the file's SELinux context. Of what is not said, a new image has what the policy gives to files of its directory.
+      - On a host without SELinux, this and the other three parts are without effect, which is a warning.
+      - Libvirt itself labels the image of a running guest. Leave all four out for such images.
+    type: str
+  serole:
+    description: The role of the file's SELinux context.
+    type: str
+  setype:
+    description: The type of the file's SELinux context, for example V(virt_image_t).
+    type: str
+  selevel:
+    description: The level of the file's SELinux context, for example V(s0).
+    type: str
   force:
     description:
       - Remove the image with O(state=absent), or replace it with O(recreate), even where others are known to have it as their
@@ -448,6 +463,9 @@ resource:
       type: str
     mode:
       description: The permissions, octal.
+      type: str
+    seuser:
+      description: The user of its SELinux context, where O(seuser) asks for it and the host has SELinux. So are C(serole), C(setype) and C(selevel).
       type: str
   sample:
     path: /var/lib/libvirt/images/web1.qcow2

@@ -24,6 +24,7 @@ class CreateImage(Action):
     """size: bytes; None where it will be that of a backing file that is not there yet. options: qemu-img's, by name.
 
     because: why an existing image is replaced; None where there is none. encryption: as options. locking: the same with its passphrase.
+    context: of SELinux, as options.
     """
 
     format: str
@@ -38,11 +39,12 @@ class CreateImage(Action):
     because: Optional[str] = None
     encryption: Optional[Mapping[str, str]] = None
     locking: Optional[Locking] = field(default=None, metadata=HIDDEN)
+    context: Optional[Mapping[str, str]] = None
 
 
 @dataclass(frozen=True)
 class ImportImage(Action):
-    """size: bytes; None for the source's own. options: those that were asked for. because, encryption, locking: as in CreateImage."""
+    """size: bytes; None for the source's own. options: those that were asked for. because, encryption, locking, context: as in CreateImage."""
 
     source: str
     checksum: Optional[str]
@@ -57,6 +59,7 @@ class ImportImage(Action):
     origin: Origin = field(metadata=HIDDEN)
     encryption: Optional[Mapping[str, str]] = None
     locking: Optional[Locking] = field(default=None, metadata=HIDDEN)
+    context: Optional[Mapping[str, str]] = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,13 @@ class SetOwner(Action):
 @dataclass(frozen=True)
 class SetMode(Action):
     mode: str
+
+
+@dataclass(frozen=True)
+class SetContext(Action):
+    """context: the parts of its SELinux context that become others."""
+
+    context: Mapping[str, str]
 
 
 @dataclass(frozen=True)

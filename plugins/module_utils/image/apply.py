@@ -12,7 +12,8 @@ from typing import Any
 from ..engine import accounts, temporary
 from ..engine.host import Host, explained
 from ..engine.plan import Action
-from . import actions, making, qemu_img, unlocking
+from . import actions, making, qemu_img, selinux, unlocking
+from .context import Context
 from .guests import Guests
 
 
@@ -125,6 +126,11 @@ def _set_owner(action: actions.SetOwner, host: Host) -> None:
 def _set_mode(action: actions.SetMode, host: Host) -> None:
     with explained("change the mode", action.target):
         os.chmod(host.path(action.target), int(action.mode, 8))
+
+
+@_do.register
+def _set_context(action: actions.SetContext, host: Host) -> None:
+    selinux.write(host.path(action.target), Context(**action.context), action.target)
 
 
 @_do.register

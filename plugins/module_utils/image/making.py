@@ -12,7 +12,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from ..engine import accounts
 from ..engine.errors import Failure
 from ..engine.host import Host, explained, no_space
-from . import actions, contents, fetch, files, locks, origins, outside, qemu_img, unlocking
+from . import actions, contents, fetch, files, locks, origins, outside, qemu_img, selinux, unlocking
+from .context import Context
 from .encryption import Secret
 from .fetch import Fetched
 from .options import DEFAULTS, shown
@@ -43,6 +44,8 @@ def give_name(host: Host, action: Making, handle: int, temporary: str) -> None:
     with explained("set owner, group and mode", action.target):
         os.fchown(handle, -1 if action.owner is None else accounts.uid(action.owner), -1 if action.group is None else accounts.gid(action.group))
         os.fchmod(handle, int(action.mode, 8))
+    if action.context:
+        selinux.write(handle, Context(**action.context), action.target)
     if action.because is not None:
         _refuse_opened(host, action.target)
     files.publish(host, handle, temporary, action.target, replace=action.because is not None)
@@ -97,6 +100,7 @@ def rebase_copy(host: Host, path: str, below: Sequence[str], way: Way) -> None:
             old = os.stat(host.path(real))
             os.fchown(handle, old.st_uid, old.st_gid)
             os.fchmod(handle, stat.S_IMODE(old.st_mode))
+            selinux.keep(host, real, handle, path)
         made_of = origins.recall(host, real)
         if made_of:
             origins.note(host, handle, path, made_of)

@@ -8,6 +8,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
+from .context import ANY, Context
+from .context import SPEC as CONTEXT
 from .encryption import SPEC as ENCRYPTION
 from .encryption import Encryption, Locking
 from .layout import Layout
@@ -42,6 +44,7 @@ SPEC: Dict[str, Any] = {
         "owner": {"type": "str"},
         "group": {"type": "str"},
         "mode": {"type": "raw"},
+        **CONTEXT,
         "commit": {"type": "bool", "default": False},
         "dependents_in": {"type": "list", "elements": "path"},
         "uri": {"type": "str", "default": "qemu:///system"},
@@ -94,6 +97,7 @@ class Desired:
     uri: str = "qemu:///system"
     force: bool = False
     locking: Optional[Locking] = None
+    context: Context = ANY
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ class Image:
     owner: Optional[str] = None
     group: Optional[str] = None
     mode: Optional[str] = None
+    context: Optional[Context] = None
     actual_size: Optional[int] = None
     encryption: Optional[Encryption] = None
     corrupt: bool = False
@@ -173,6 +178,7 @@ class Observed:
     leftovers: temporary files of runs that were interrupted.
     owner, group: those asked for, as the host spells them.
     free: bytes that the file system has left.
+    selinux: whether the host has it.
     opens, old_opens: whether the passphrase opens the image, and whether the old one does; None where that was not tried.
     """
 
@@ -191,6 +197,7 @@ class Observed:
     free: Optional[int] = None
     opens: Optional[bool] = None
     old_opens: Optional[bool] = None
+    selinux: bool = False
 
 
 def is_plain(name: str) -> bool:

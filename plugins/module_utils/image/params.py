@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.units import optional_size
+from .context import parse_context
 from .encryption import parse_locking
 from .header import LONGEST_BACKING_NAME
 from .model import Desired, Origin, is_plain, resolve
@@ -62,6 +63,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         uri=params["uri"],
         force=params["force"],
         locking=parse_locking(params["encryption"]),
+        context=parse_context(params),
     )
     _check_backing(desired)
     _check_combination(desired)

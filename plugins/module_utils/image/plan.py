@@ -17,6 +17,7 @@ from .actions import (
     RebaseImage,
     RemoveImage,
     RemoveLeftovers,
+    SetContext,
     SetMode,
     SetOwner,
     ShrinkImage,
@@ -35,7 +36,7 @@ _WAYS_OUT = {"backing_file": "say rebase: safe, ", "backing_format": "say rebase
 
 def nothing(desired: Desired) -> Observed:
     checksum = desired.origin.checksum if desired.origin else None
-    return Observed(desired.path, checksum=checksum.shown if checksum and checksum.value else None)
+    return Observed(desired.path, checksum=checksum.shown if checksum and checksum.value else None, selinux=True)
 
 
 def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
@@ -50,7 +51,7 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
         rest, image = make(observed, desired)
     else:
         rest, image = _keep(observed, observed.image, desired)
-    return Plan((*actions, *rest), locked(replace(after, image=image), desired), warnings=tuple(warnings(rest)))
+    return Plan((*actions, *rest), locked(replace(after, image=image), desired), warnings=tuple(warnings(observed, desired, rest)))
 
 
 def _absent(observed: Observed, desired: Desired) -> Tuple[List[Action], Optional[Image]]:
@@ -134,6 +135,10 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
     if desired.mode is not None and desired.mode != image.mode:
         actions.append(SetMode(path, desired.mode))
         after = replace(after, mode=desired.mode)
+    context = {name: value for name, value in desired.context.given().items() if value != getattr(image.context, name, None)}
+    if observed.selinux and context:
+        actions.append(SetContext(path, context))
+        after = replace(after, context=desired.context.over(image.context))
     return actions, after
 
 

@@ -27,6 +27,7 @@ def make(observed: Observed, desired: Desired, because: Optional[str] = None) ->
         owner=observed.owner or desired.owner or old.owner,
         group=observed.group or desired.group or old.group,
         mode=desired.mode or old.mode or _PRIVATE,
+        context=desired.context.over(old.context) if observed.selinux else None,
     )
     if desired.backing_format and not desired.backing_file:
         raise Failure(f"{observed.path}: backing_format goes with backing_file; add it, or leave both out", "invalid_option_combination")
@@ -82,6 +83,7 @@ def _import(observed: Observed, desired: Desired, origin: Origin, image: Image, 
         origin,
         image.encryption.given() if image.encryption else None,
         desired.locking,
+        (image.context.given() if image.context else None) or None,
     )
     return [action], image
 
@@ -141,11 +143,14 @@ def _create(observed: Observed, desired: Desired, image: Image, because: Optiona
         because,
         image.encryption.given() if image.encryption else None,
         desired.locking,
+        (image.context.given() if image.context else None) or None,
     )
     return [create], image
 
 
-def warnings(actions: List[Action]) -> Iterator[str]:
+def warnings(observed: Observed, desired: Desired, actions: List[Action]) -> Iterator[str]:
+    if desired.context.given() and not observed.selinux:
+        yield f"{observed.path}: this host has no SELinux, where {', '.join(desired.context.given())} would count"
     for action in actions:
         if isinstance(action, ImportImage) and not action.origin.checksum and not action.origin.place.secure:
             yield f"{action.source}: fetched without encryption and without checksum, so that anyone on the way can change it; give checksum"

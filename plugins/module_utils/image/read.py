@@ -11,7 +11,7 @@ from typing import Optional, Sequence, Tuple
 from ..engine import accounts
 from ..engine.errors import Failure, NotReady
 from ..engine.host import Host, explained
-from . import fetch, origins, outside, qemu_img, unlocking
+from . import fetch, origins, outside, qemu_img, selinux, unlocking
 from .chain import dependents, follow
 from .encryption import Secret
 from .files import Entry, beginning, gate, leftovers, read_header
@@ -78,7 +78,7 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry], guests: Guest
             raise Failure(f"{path}: {directory} is not a directory; choose another path", "not_a_directory")
         raise NotReady(f"{path}: the directory {directory} does not exist; create it first", "directory_missing")
     qemu_img.tool(host)
-    image = None if entry is None else _image_or_ruin(host, desired, entry)
+    image = None if entry is None else _with_context(host, path, _image_or_ruin(host, desired, entry))
     held = busy(host, path, entry) if entry else None
     checksum = _checksum(host, desired)
     new = image is None or desired.recreate
@@ -105,7 +105,13 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry], guests: Guest
         free=_free(host, directory),
         opens=opens,
         old_opens=old_opens,
+        selinux=selinux.enabled(host),
     )
+
+
+def _with_context(host: Host, path: str, image: Image) -> Image:
+    with explained("look at it", path):
+        return replace(image, context=selinux.read(host.path(path)) if selinux.enabled(host) else None)
 
 
 def _opens(host: Host, desired: Desired, image: Optional[Image], secret: Optional[Secret]) -> Optional[bool]:

@@ -24,6 +24,8 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
         result.update({name: value for name, value in image.options.given().items() if origin is None or name in desired.options.given()})
         result["encryption"] = _encryption(observed)
         result.update(owner=image.owner if desired.owner else None, group=image.group if desired.group else None, mode=image.mode)
+        if observed.selinux:
+            result.update({name: getattr(image.context, name, None) for name in desired.context.given()})
         if origin is not None and image.made_of is not None:
             result["source"] = image.made_of.source
             if origin.checksum and (origin.checksum.value or desired.recreate):
