@@ -119,7 +119,8 @@ options:
   cache_dir:
     description:
       - Where downloads are kept that have O(checksum), under that. The same source is then downloaded once for any number of images.
-        What is kept there is checked again before every use. Nothing is ever removed from there but what has become wrong.
+        What is kept there is checked again before every use. Nothing is ever removed from there but what has become wrong, and what
+        M(virtops.linux.qcow2_image_cache) is told to remove.
       - An empty string keeps nothing.
     type: str
     default: /var/cache/virtops/images

@@ -8,7 +8,7 @@ import os
 import shlex
 from contextlib import suppress
 from dataclasses import replace
-from typing import List, Optional, Sequence, Set, Tuple, Type
+from typing import Iterator, List, Optional, Sequence, Set, Tuple, Type
 
 from ..engine.errors import Failure
 from ..engine.host import Host
@@ -88,22 +88,27 @@ def _format(above: str, path: str, said: Optional[str], header: Optional[qcow2.H
 def dependents(host: Host, path: str, identity: Tuple[int, int], folders: Sequence[str] = ()) -> Tuple[str, ...]:
     """The images that have this one as their backing file, in its own folder and in others. What cannot be read is none."""
     places = dict.fromkeys(host.realpath(folder) for folder in (os.path.dirname(path), *folders))
-    return tuple(found for place in places for found in _dependents_in(host, place, identity))
+    return tuple(other for place in places for other, below in overlays(host, place, links=False) if below == identity)
 
 
-def _dependents_in(host: Host, directory: str, identity: Tuple[int, int]) -> Tuple[str, ...]:
-    found = []
+def overlays(host: Host, directory: str, links: bool = True) -> Iterator[Tuple[str, Tuple[int, int]]]:
+    """The images in a folder that have a backing file, and the device and inode of that. links: links count as such, too."""
     for name in host.list(directory):
         other = os.path.join(directory, name)
         with suppress(Failure, qcow2.Malformed, OSError):
             entry = gate(host, other)
-            if entry is None or entry.symlink or entry.identity == identity:
+            if entry is not None and entry.symlink and links:
+                yield _shown(other), entry.identity
+            if entry is None or entry.symlink:
                 continue
             data = beginning(host, other)
             backing = qcow2.parse_header(data).backing_file if qcow2.is_qcow2(data) else None
             if backing is None or not is_plain(backing):
                 continue
             base = gate(host, resolve(other, backing))
-            if base is not None and base.identity == identity:
-                found.append(other.encode("utf-8", "replace").decode())
-    return tuple(found)
+            if base is not None and base.identity != entry.identity:
+                yield _shown(other), base.identity
+
+
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "replace").decode()

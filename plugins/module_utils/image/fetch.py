@@ -135,16 +135,23 @@ def _cached(host: Host, origin: Origin, directory: str, checksum: Checksum) -> s
     host.make_dir(directory, 0o700)
     path = os.path.join(directory, f"{checksum.algorithm}-{checksum.value}")
     note = f"{path}.part.json"
-    with _part(host, path) as handle:
+    with part(host, path) as handle:
         for left in files.leftovers(host, note):
             host.remove(left)
         with suppress(Failure):
             if files.gate(host, path):
                 _verify(host, path, origin, checksum)
+                _used(host, path)
                 host.remove(note)  # of a run that was killed right after its last rename
                 return path
         _complete(host, origin, checksum, handle, path)
     return path
+
+
+def _used(host: Host, path: str) -> None:
+    """The time of its last use, by which the cache is pruned. That of reading is none: many file systems do not keep it."""
+    with explained("note its use", path):
+        os.utime(host.path(path))
 
 
 def _complete(host: Host, origin: Origin, checksum: Checksum, handle: int, path: str) -> None:
@@ -186,19 +193,19 @@ def _recall(host: Host, note: str, handle: int) -> Known:
 
 
 @contextmanager
-def _part(host: Host, path: str) -> Iterator[int]:
+def part(host: Host, path: str) -> Iterator[int]:
     """The unfinished file of the cache, which one run at a time works on: others wait here, and then find it finished."""
-    part = host.path(f"{path}.part")
+    real = host.path(f"{path}.part")
     while True:
         with explained("make a file in the cache", path):
-            handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            handle = os.open(real, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with explained("lock it", path):
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            if _is_at(handle, part):
+            if _is_at(handle, real):
                 yield handle
-                if os.fstat(handle).st_size == 0 and _is_at(handle, part):
-                    os.unlink(part)
+                if os.fstat(handle).st_size == 0 and _is_at(handle, real):
+                    os.unlink(real)
                 return
         finally:
             os.close(handle)

@@ -20,3 +20,6 @@ class Guests(Protocol):
 
     def folders(self, host: Host, uri: str) -> Tuple[str, ...]:
         """Where images of guests are: other folders in which an image may have dependents."""
+
+    def disks(self, host: Host, uri: str) -> Tuple[Tuple[str, str], ...]:
+        """Of all guests, running or not, the name and the file of each disk."""

@@ -44,6 +44,16 @@ class LibvirtGuests:
         except NotReady:
             return ()
 
+    def disks(self, host: Host, uri: str) -> Tuple[Tuple[str, str], ...]:
+        if not is_local(uri):
+            return ()
+        try:
+            with open_connection(host, {"uri": uri}) as connection, connection.explained(f"{uri}: cannot list the guests"):
+                guests = connection.virt.listAllDomains(0)
+                return tuple((str(guest.name()), path) for guest in guests for path, _target in _disks(connection, guest))
+        except NotReady:
+            return ()
+
 
 def _folders(connection: Connection) -> Iterator[str]:
     for pool in connection.virt.listAllStoragePools(0):
