@@ -15,7 +15,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Union
 
 from support.images import spawned
 
@@ -98,14 +98,22 @@ class Series:
 def _wait_for_children(group: int) -> None:
     """What a killed run has started may finish its own step, or dies a moment later: thread by thread, and the last one lets its locks go."""
     deadline = time.monotonic() + 30
-    while any(_alive(path, group) for path in Path("/proc").glob("[0-9]*/task/*/stat")):
+    while any(_alive(thread, group) for process in _below("/proc") if process.name.isdigit() for thread in _below(process / "task")):
         assert time.monotonic() < deadline, "a child of the killed run goes on and on"
         time.sleep(0.002)
 
 
-def _alive(path: Path, group: int) -> bool:
+def _below(path: Union[str, Path]) -> List[Path]:
+    """What is in a folder of /proc; nothing where its process has just ended (Path.glob raises then)."""
     try:
-        state, _parent, process_group = path.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        return list(Path(path).iterdir())
+    except OSError:
+        return []
+
+
+def _alive(thread: Path, group: int) -> bool:
+    try:
+        state, _parent, process_group = (thread / "stat").read_text(errors="replace").rpartition(")")[2].split()[:3]
     except (OSError, ValueError):
         return False
     return int(process_group) == group and state not in "ZX"
