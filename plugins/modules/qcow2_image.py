@@ -193,7 +193,8 @@ options:
       - Wherever one is given, it is tried, which takes as long as O(encryption.iter_time) says. One that does not open the image is an error,
         also with O(recreate).
       - An image that is encrypted is resized, amended, rebased, committed and shrunk only with its passphrase. Without this option everything
-        else about it is managed as always. The backing file of an image may be encrypted too, but is then neither copied from nor committed to.
+        else about it is managed as always.
+      - The backing file of an image may be encrypted too. Then only a guest or qemu-img changes what stands on it.
     type: dict
     suboptions:
       format:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import subprocess
 import time
 
 import pytest
@@ -15,7 +14,6 @@ from support.images import held, qemu_img, serving, whole
 from support.modules import apply, check, cycle, refused, settled
 
 MODULE = "qcow2_image_cache"
-NAME = "vt-image-cache"
 NOBODY = "qemu+unix:///system?socket=/nonexistent/vt-socket"
 DAY = 86400
 
@@ -90,21 +88,6 @@ def test_what_somebody_stands_on_stays(cache, tmp_path):
     }
     assert names(cycle(MODULE, params)) == [based.name, linked.name]
     assert names(cycle(MODULE, {**params, "dependents_in": None})) == []
-
-
-def test_disks_of_guests_stay(cache, libvirtd):
-    disk, free = put(cache, 1, 99), put(cache, 2, 99)
-    virsh = ["virsh", "-q", "-c", "qemu:///system"]
-    guest = f"""<domain type='qemu'><name>{NAME}</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>
-      <devices><disk type='file' device='cdrom'><source file='{disk}'/><target dev='sda' bus='sata'/></disk></devices></domain>"""
-    subprocess.run([*virsh, "define", "/dev/stdin"], input=guest, text=True, check=True, timeout=60)
-    try:
-        result = cycle(MODULE, {"path": str(cache), "unused_for": "0d"})
-        assert [action["target"] for action in result["actions"]] == [str(free)]
-        assert result["resource"]["files"][0]["why"] == f"it is needed by the guest {NAME}"
-    finally:
-        subprocess.run([*virsh, "undefine", NAME], check=True, timeout=60)
-    cycle(MODULE, {"path": str(cache), "unused_for": "0d"})
 
 
 def test_refusals(tmp_path, cache):

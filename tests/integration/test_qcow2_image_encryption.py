@@ -156,13 +156,17 @@ def test_an_encrypted_overlay_is_rebased_flattened_and_committed(folder, disk, t
     for command in ("read -P 3 0 1M", "read -P 4 2M 1M"):
         assert "verification failed" not in opened(path, ONE, command, tmp_path)
     cycle(MODULE, {**params, "backing_file": "base.qcow2", "rebase": "unsafe"})
+    os.rename(base, folder / "moved.qcow2")
+    cycle(MODULE, {**params, "backing_file": "moved.qcow2", "rebase": "unsafe"})
+    os.rename(folder / "moved.qcow2", base)
+    cycle(MODULE, {**params, "backing_file": "base.qcow2", "rebase": "unsafe"})
     refused(MODULE, {"path": str(path), "state": "absent", "commit": True}, "image_encrypted", check_mode=True)
     refused(MODULE, {**params, "encryption": luks(TWO), "state": "absent", "commit": True}, "wrong_secret")
     cycle(MODULE, {**params, "state": "absent", "commit": True})
     qemu_io(base, "read -q -P 4 2M 1M")
     # A base that is encrypted itself is stood on, and no more.
     cycle(MODULE, {"path": str(path), "backing_file": vault["path"]})
-    for given in ({"backing_file": "", "rebase": "safe"}, {"state": "absent", "commit": True}):
+    for given in ({"backing_file": "", "rebase": "safe"}, {"state": "absent", "commit": True}, {"size": "20M"}, {"lazy_refcounts": True}):
         refused(MODULE, {"path": str(path), **given}, "image_encrypted", check_mode=True)
 
 

@@ -81,3 +81,19 @@ def test_dependents_in_the_folders_of_pools_and_guests(disk):
     assert str(overlay) in refused(MODULE, {**disk, "state": "absent"}, "image_has_dependents")
     virsh("undefine", NAME)
     cycle(MODULE, {**disk, "state": "absent", "uri": "qemu+unix:///system?socket=/nonexistent/vt-socket"})  # nobody to ask
+
+
+def test_disks_of_guests_stay_in_the_cache(disk):
+    """Of guests that do not run, too."""
+    cache = FOLDER / "cache"
+    cache.mkdir(mode=0o700)
+    used, free = (cache / f"sha256-{number:064x}" for number in (1, 2))
+    for path in (used, free):
+        qemu_img("create", "-q", "-f", "qcow2", path, "1M")
+    virsh("define", "/dev/stdin", stdin=GUEST.replace(f"{FOLDER}/disk.qcow2", str(used)))
+    params = {"path": str(cache), "unused_for": "0d"}
+    result = cycle("qcow2_image_cache", params)
+    assert [action["target"] for action in result["actions"]] == [str(free)]
+    assert result["resource"]["files"][0]["why"] == f"it is needed by the guest {NAME}"
+    virsh("undefine", NAME)
+    cycle("qcow2_image_cache", params)

@@ -49,7 +49,7 @@ def parse_context(params: Mapping[str, Any]) -> Context:
             raise Failure(
                 f"{name}: {params[name]!r} is no part of an SELinux context; write one part by its name, for example virt_image_t", "invalid_context"
             )
-    if params["selevel"] == "_default" or "_default" in (params["seuser"], params["serole"], params["setype"]):
+    if "_default" in (params[name] for name in SPEC):
         raise Failure("_default: the policy is not asked for what it would choose; name the part, or leave it out", "invalid_context")
     return Context(**{name: params[name] for name in SPEC})
 

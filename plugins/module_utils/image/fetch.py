@@ -203,9 +203,11 @@ def part(host: Host, path: str) -> Iterator[int]:
             with explained("lock it", path):
                 fcntl.flock(handle, fcntl.LOCK_EX)
             if _is_at(handle, real):
-                yield handle
-                if os.fstat(handle).st_size == 0 and _is_at(handle, real):
-                    os.unlink(real)
+                try:
+                    yield handle
+                finally:
+                    if os.fstat(handle).st_size == 0 and _is_at(handle, real):
+                        os.unlink(real)
                 return
         finally:
             os.close(handle)

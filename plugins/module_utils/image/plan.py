@@ -11,6 +11,7 @@ from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
 from .actions import (
     AmendImage,
+    ChangeSecret,
     CommitImage,
     GrowGuestDisk,
     GrowImage,
@@ -127,6 +128,8 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
         after = replace(after, size=desired.size)
     if any(not isinstance(action, GrowGuestDisk) for action in actions):
         _check_changeable(observed, image, desired, "change it")
+    if image.backing_encrypted and any(isinstance(action, (ChangeSecret, AmendImage, GrowImage, ShrinkImage)) for action in actions):
+        check_bases_readable(observed)
     owner = observed.owner if observed.owner != image.owner else None
     group = observed.group if observed.group != image.group else None
     if owner or group:

@@ -99,7 +99,7 @@ def info(host: Host, path: str, format_: str, label: Optional[str] = None) -> In
 
 def opens(host: Host, path: str, way: Way) -> bool:
     """Whether the key opens an encrypted image, which may be in use."""
-    argv = [host.require("qemu-io", "qemu-utils"), "-r", "-U", *way.head, "-c", "length", way.name(path)]
+    argv = [host.require("qemu-io", "qemu-utils"), "-r", "-U", *way.objects, "-c", "length", way.alone(path)]
     result = host.run(limited(host, argv, _READING), timeout=_TIMEOUT, check=False, inherit=way.inherit)
     if result.rc and "Invalid password" not in result.stderr:
         raise _unreadable(path, result.complaint[:300], result.stderr)

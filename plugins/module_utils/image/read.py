@@ -124,7 +124,7 @@ def _opens(host: Host, desired: Desired, image: Optional[Image], secret: Optiona
 
 def _layout(host: Host, desired: Desired, image: Optional[Image], secret: Optional[Secret]) -> Optional[Layout]:
     """Looked at only where the image is to be shrunk, and nobody has it open."""
-    if image is None or not shrinks(image, desired) or image.corrupt or image.format not in ("qcow2", "raw"):
+    if image is None or not shrinks(image, desired) or image.corrupt or image.backing_encrypted or image.format not in ("qcow2", "raw"):
         return None
     if image.encryption and secret is None:
         return None

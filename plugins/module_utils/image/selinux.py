@@ -35,8 +35,8 @@ def write(file: Union[int, str], wanted: Context, path: str) -> None:
 
     Failure C(invalid_context), C(no_context).
     """
-    whole = wanted.over(read(file))
-    text = whole.text()
+    with explained("read its SELinux context", path):
+        text = wanted.over(read(file)).text()
     if text is None:
         raise Failure(f"{path}: has no SELinux context yet; give seuser, serole, setype and selevel, all of them", "no_context")
     with explained(f"give it the SELinux context {text}", path):
@@ -55,6 +55,7 @@ def write(file: Union[int, str], wanted: Context, path: str) -> None:
 def keep(host: Host, old: str, handle: int, path: str) -> None:
     """Give a file the context of the one whose place it takes."""
     if enabled(host):
-        context = read(host.path(old))
+        with explained("read its SELinux context", old):
+            context = read(host.path(old))
         if context is not None and context.text() is not None:
             write(handle, context, path)

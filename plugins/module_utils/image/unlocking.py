@@ -8,6 +8,7 @@ disk, and gone with the last of the two, however they end.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Way:
     def name(self, path: str) -> str:
         escaped = path.replace(",", ",,")
         return f"driver={self.format},file.driver=file,file.filename={escaped},encrypt.key-secret=key" if self.objects else path
+
+    def alone(self, path: str) -> str:
+        """The image without what it stands on, for commands that take no options for images: what is below may be away, or have a key too."""
+        file = {"driver": "file", "filename": path}
+        return "json:" + json.dumps({"driver": self.format, "backing": None, "encrypt.key-secret": "key", "file": file})
 
 
 @contextmanager

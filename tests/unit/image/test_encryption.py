@@ -104,6 +104,8 @@ def test_bases_that_are_encrypted_are_neither_read_nor_written():
     refusal(lambda: p.plan(overlay, replace(WISH, present=False, commit=True)), "image_encrypted")
     assert p.plan(overlay, replace(safe, rebase="unsafe")).actions
     below = replace(overlay, base=None, image=replace(overlay.image, backing_path="/images/old", backing_encrypted=True))
+    refusal(lambda: p.plan(below, LARGER), "image_encrypted")
+    refusal(lambda: p.plan(replace(below, old_opens=True), replace(WISH, locking=replace(LOCKING, old=OLD))), "image_encrypted")
     assert "/images/old" in refusal(lambda: p.plan(below, replace(safe, backing_file="")), "image_encrypted")
 
 
@@ -125,7 +127,13 @@ def test_the_passphrase_goes_through_memory(tmp_path):
     with unlocking.way(host, "qcow2", Secret(file="/root/word"), old=OLD) as way:
         assert qemu_img.opens(host, "/images/a,b", way)
     assert host.secrets == ["vt-in-a-file\n", "vt-old-word"]
-    assert host.argv[-1] == "driver=qcow2,file.driver=file,file.filename=/images/a,,b,encrypt.key-secret=key"
+    assert json.loads(host.argv[-1].partition(":")[2]) == {
+        "driver": "qcow2",
+        "backing": None,
+        "encrypt.key-secret": "key",
+        "file": {"driver": "file", "filename": "/images/a,b"},
+    }
+    assert way.name("/images/a,b") == "driver=qcow2,file.driver=file,file.filename=/images/a,,b,encrypt.key-secret=key"
     assert not any("vt-" in word for word in host.argv)
     for handle in way.inherit:
         with pytest.raises(OSError, match="Bad file descriptor"):
