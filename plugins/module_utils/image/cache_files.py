@@ -118,7 +118,8 @@ def _downloading(host: Host, path: str) -> bool:
 
 def apply(host: Host, action: Action) -> None:
     """Under the lock of whoever downloads or checks that file."""
-    assert isinstance(action, RemoveCached)
+    if not isinstance(action, RemoveCached):
+        raise TypeError(action)
     path = action.target if action.finished else action.target[: -len(".part")]
     with fetch.part(host, path):
         names = [path] if action.finished else [name for name in cache.parts(path) if host.exists(name)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..engine import accounts
@@ -57,17 +57,26 @@ def created(
 ) -> Iterator[Tuple[int, str]]:
     """A temporary file with an image that has nothing in it yet."""
     words = qemu_img.option_words({**options, **_encryption(action)}, action.preallocation)
-    for left in reversed(range(qemu_img.TRIES)):
-        with files.temporary(host, action.target) as (handle, path):
-            try:
-                with unlocking.way(host, action.format, secret_of(action)) as way:
-                    qemu_img.create(host, action.target, path, way, words, size, backing)
-            except qemu_img.Unmeasured:
-                if not left:
-                    raise
-                continue
-            yield handle, path
-            return
+    with ExitStack() as stack:
+        yield _tried(stack, host, action, words, size, backing, qemu_img.TRIES)
+
+
+def _tried(
+    stack: ExitStack, host: Host, action: Making, words: Sequence[str], size: int, backing: Optional[Tuple[str, str]], left: int
+) -> Tuple[int, str]:
+    """The file goes with the stack. left: how often this may be tried again, each time with a new file."""
+    with ExitStack() as attempt:
+        handle, path = attempt.enter_context(files.temporary(host, action.target))
+        try:
+            with unlocking.way(host, action.format, secret_of(action)) as way:
+                qemu_img.create(host, action.target, path, way, words, size, backing)
+        except qemu_img.Unmeasured:
+            if not left:
+                raise
+            attempt.close()
+            return _tried(stack, host, action, words, size, backing, left - 1)
+        stack.enter_context(attempt.pop_all())
+    return handle, path
 
 
 def _encryption(action: Making) -> Dict[str, Any]:
