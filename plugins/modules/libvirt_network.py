@@ -11,8 +11,12 @@ version_added: 0.1.0
 description:
   - Defines a virtual network of libvirt, starts and stops it, and keeps it as described.
   - What the task does not say stays as it is, wherever it came from. The UUID and the MAC address of the bridge always survive.
-  - A changed definition of an active network is defined at once and takes effect when the network starts again.
-    Until then RV(pending) names the fields concerned, in every run.
+  - A changed definition of an active network is defined at once, and what libvirt can change in a network that runs is changed there as well,
+    without a restart. These are ranges and hosts of DHCP, hosts, texts and service records of the DNS, portgroups and forward interfaces.
+    What ran otherwise than it is defined is put right in the same way.
+  - Everything else takes effect when the network starts again. Until then RV(pending) names the fields concerned, in every run.
+  - When libvirt stops a network whose bridge it made itself, running guests lose their connection, and do not get it back when it starts again.
+    This module plugs their interfaces in again, whoever stopped the network.
 author:
   - virtops.linux contributors (@virtops)
 options:
@@ -122,8 +126,10 @@ options:
   restart:
     description:
       - V(if_required) restarts an active network whose running state lacks something of the definition.
-        Guests lose their connection to a network that is restarted, until they are restarted themselves.
-      - V(never) leaves that to you.
+        Running guests are off the network for that moment, and plugged in again. Where this cannot be done, because libvirt runs on
+        another host than the task for example, the task fails before anything is changed.
+      - Where the new definition does not start, the previous one is put back and runs again, with its guests.
+      - V(never) leaves that to you. The guests concerned are in the result, in RV(resource.guests).
     type: str
     choices: [never, if_required]
     default: never
@@ -202,12 +208,21 @@ resource:
     bridge:
       description: The name of its bridge, none where it has none.
       type: str
+    guests:
+      description: The running guests on it, where it is active.
+      type: list
+      elements: str
+    unplugged:
+      description: Interfaces of running guests that are in no bridge although the network runs. None of them, once the task has run.
+      type: list
+      elements: str
   sample:
     name: lab
     state: active
     autostart: true
     persistent: true
     bridge: virbr1
+    guests: [web, db]
 pending:
   description: The fields of the definition that the running network does not have yet.
   returned: success

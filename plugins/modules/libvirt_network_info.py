@@ -52,7 +52,7 @@ networks:
       xml: <network>...</network>
 details:
   description:
-    - By name, C(uuid), C(bridge), C(active), C(persistent) and the C(leases) of its DHCP server, with C(mac),
+    - By name, C(uuid), C(bridge), C(active), C(persistent), the running C(guests) on it, and the C(leases) of its DHCP server, with C(mac),
       C(address), C(hostname) and C(expires).
   returned: success
   type: dict

@@ -9,13 +9,15 @@ from typing import Any, Dict, List
 from ..connection import Connection
 from ..objects.info import SPEC, gatherer
 from ..objects.model import Observed
+from . import model
 from .plan import facts
-from .resource import ACCESS
+from .read import ACCESS, plugs_of
 
 
 def _details(connection: Connection, network: Any, observed: Observed) -> Dict[str, Any]:
+    plugs = plugs_of(connection, network.name()) if observed.active is not None else ()
     return {
-        **facts(observed),
+        **facts(model.Observed(**vars(observed), plugs=plugs)),
         "persistent": observed.persistent,
         "active": observed.active is not None,
         "leases": _leases(connection, network, observed),

@@ -4,22 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...engine.run import Resource
-from ..connection import Connection, open_connection
-from ..objects.access import Access
-from ..objects.apply import apply as apply_step
+from ..connection import open_connection
+from .apply import apply
 from .model import SPEC, from_params
-from .plan import NETWORK, facts, nothing, plan, view
-
-ACCESS = Access(NETWORK, "network", "listAllNetworks", "VIR_NETWORK_XML_INACTIVE")
-
-
-def _apply(connection: Connection, action: Any) -> None:
-    apply_step(connection, action, ACCESS)
-
+from .plan import facts, nothing, plan, view
+from .read import read
 
 RESOURCE = Resource(
-    spec=SPEC, from_params=from_params, read=ACCESS.read, plan=plan, apply=_apply, view=view, nothing=nothing, open=open_connection, facts=facts
+    spec=SPEC, from_params=from_params, read=read, plan=plan, apply=apply, view=view, nothing=nothing, open=open_connection, facts=facts
 )

@@ -31,8 +31,11 @@ _LISTS: Dict[str, Tuple[str, ...]] = {
     "portgroup/vlan/tag": ("@id",),
 }
 
+#: Forward modes that hand out an interface of the host to each guest.
+POOLS_OF_INTERFACES = ("bridge", "private", "vepa", "passthrough")
+
 #: field → the value that libvirt does not print.
-_UNSAID = {"@connections": None, "@ipv6": "no", "@trustGuestRxFilters": "no", "dns@enable": "yes"}
+_UNSAID = {"@connections": None, "@ipv6": "no", "@trustGuestRxFilters": "no", "dns@enable": "yes", "portgroup@default": "no"}
 
 #: Attributes that libvirt itself prints without escaping (seen in 9.0), so that a quote in them would become XML of its own.
 _UNESCAPED = {"domain": "name", "ip/dhcp/host": "name", "portgroup": "name"}
@@ -98,12 +101,23 @@ def _implied(path: str, node: Node) -> bool:
 
 
 def _prune(path: str, observed: Node, wish: Node) -> Node:
+    if path == "":
+        return _of_another_mode(observed, wish)
     if path == "forward":
         if wish.attributes.get("mode", observed.attributes.get("mode")) != observed.attributes.get("mode"):
             return observed.without("nat", "interface", "address", "driver", "pf", "@dev", "@managed")
         if wish.attributes.get("dev", observed.attributes.get("dev")) != observed.attributes.get("dev"):
             return observed.without("interface")
     return observed
+
+
+def _of_another_mode(observed: Node, wish: Node) -> Node:
+    """Without what a network of the wished mode cannot have. Source: virNetworkDefParseXML."""
+    mode, old = wish.get("forward@mode"), observed.get("forward@mode")
+    if mode == old or mode not in (*POOLS_OF_INTERFACES, "hostdev"):
+        return observed
+    rest = observed.without("mac", "ip", "dns", "domain", "route", "mtu")
+    return rest if old in POOLS_OF_INTERFACES and mode == "bridge" else rest.without("bridge")
 
 
 RULES = Rules(spell=_spell, key=_key, same=_same, implied=_implied, prune=_prune, opaque=lambda path: path == "metadata")

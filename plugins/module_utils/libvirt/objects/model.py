@@ -18,6 +18,11 @@ def _anything_goes(name: str, definition: Node) -> None:
     """No refusals of our own."""
 
 
+def _nothing_at_once(kind: Kind, name: str, active: Node, definition: Node, wish: Node) -> Tuple[Tuple[Any, ...], Node]:
+    """What runs stays as it is until it starts again."""
+    return (), active
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of object.
@@ -27,6 +32,7 @@ class Kind:
     needs: the options that make one, for the sentence that says so.
     possible: name, definition; refuses what libvirt would.
     unseen: paths below the root that are a state and no definition, such as a pool's capacity.
+    live: kind, name, what runs, the new definition, the wish → the steps that change what runs, and what runs after them.
     """
 
     noun: str
@@ -37,6 +43,7 @@ class Kind:
     remembers: bool = False
     possible: Callable[[str, Node], None] = _anything_goes
     unseen: Tuple[str, ...] = ()
+    live: Callable[[Kind, str, Node, Node, Node], Tuple[Tuple[Any, ...], Node]] = field(default=_nothing_at_once, repr=False)
 
 
 @dataclass(frozen=True)

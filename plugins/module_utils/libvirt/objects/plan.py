@@ -95,7 +95,14 @@ def plan(observed: Seen, desired: Desired, kind: Kind) -> Plan[Seen]:
         after = replace(after, persistent=True, record=())
     running = observed.active is not None
     wanted = {"active": True, "inactive": False}.get(desired.state, running)
-    restart = running and wanted and desired.restart and pending_fields(after, desired, kind)
+    restart = False
+    if after.active is not None and wanted:
+        steps, active = kind.live(kind, desired.name, after.active, definition, desired.wish)
+        updated = replace(after, active=active)
+        restart = desired.restart and bool(pending_fields(updated, desired, kind))
+        if not restart:  # which brings all of it
+            actions += steps
+            after = updated
     if running and (restart or not wanted):
         actions.append(Stop(desired.name, kind))
         after = replace(after, active=None)
