@@ -57,6 +57,50 @@ options:
       dev:
         description: The only interface of the host that packets leave through. An empty string takes it away.
         type: str
+      interfaces:
+        description: The interfaces of the host that guests are given one of, all of them. An empty list takes them away.
+        type: list
+        elements: str
+      nat:
+        description: How addresses are translated.
+        type: dict
+        suboptions:
+          addresses:
+            description: The host's addresses that packets leave with. An empty dict leaves the choice to the kernel.
+            type: dict
+            suboptions:
+              start:
+                description: The first one.
+                type: str
+              end:
+                description: The last one. Without it, there is one.
+                type: str
+          ports:
+            description: The ports that packets leave with. Libvirt's own are 1024 to 65535.
+            type: dict
+            suboptions:
+              start:
+                description: The first one.
+                type: int
+              end:
+                description: The last one.
+                type: int
+          ipv6:
+            description: Whether IPv6 is translated, too.
+            type: bool
+      pf:
+        description: The physical function of SR-IOV whose virtual functions guests are given.
+        type: str
+      addresses:
+        description: PCI addresses of the devices that guests are given, as in V(0000:03:10.1), all of them. They must be virtual functions of SR-IOV.
+        type: list
+        elements: str
+      managed:
+        description: Whether libvirt takes the devices from their drivers, and gives them back.
+        type: bool
+      driver:
+        description: The driver through which guests are given devices, for example V(vfio).
+        type: str
   bridge:
     description: The bridge that libvirt makes for the network, or with O(forward.mode=bridge) the host's own bridge.
     type: dict
@@ -70,15 +114,172 @@ options:
       delay:
         description: Its forward delay in seconds.
         type: int
+      zone:
+        description: Its zone in firewalld.
+        type: str
+      mac_table_manager:
+        description: Who keeps the table of addresses behind its ports. V(libvirt) knows those of the guests and floods nothing.
+        type: str
+        choices: [kernel, libvirt]
   mac:
     description: The bridge's MAC address. Libvirt chooses one for a new network that has none.
     type: str
   domain:
     description: The DNS domain of the network's DHCP server. An empty string takes it away.
     type: str
+  domain_local_only:
+    description: Whether names in O(domain) are never asked of the host's own DNS servers.
+    type: bool
   mtu:
     description: The largest packet, in bytes.
     type: int
+  ipv6:
+    description: Whether guests may speak IPv6 with each other, where O(ips) has no address of IPv6.
+    type: bool
+  isolated:
+    description: Whether guests reach only the host and what is behind it, and not each other.
+    type: bool
+  vlan:
+    description: The VLANs of the network, where Open vSwitch or a device of SR-IOV takes care of them. An empty dict takes them away.
+    type: dict
+    suboptions:
+      trunk:
+        description: Whether guests see the tags. More than one tag, or a O(vlan.tags[].native_mode), makes it a trunk.
+        type: bool
+      tags:
+        description: The VLANs, all of them.
+        type: list
+        elements: dict
+        suboptions:
+          id:
+            description: The VLAN's number.
+            type: int
+            required: true
+          native_mode:
+            description: How packets without a tag are taken for this VLAN.
+            type: str
+            choices: [tagged, untagged]
+  virtualport:
+    description: The switch that interfaces of the network are plugged into. An empty dict takes it away.
+    type: dict
+    suboptions:
+      type:
+        description: In libvirt's words, such as V(openvswitch), V(802.1Qbg) or V(802.1Qbh).
+        type: str
+      parameters:
+        description: Its parameters in libvirt's words, all of them, for example C(profileid).
+        type: dict
+  bandwidth:
+    description: What the network may carry, in both directions, seen from the guests. An empty dict takes the limits away.
+    type: dict
+    suboptions:
+      inbound:
+        description: Traffic to the guests.
+        type: dict
+        suboptions:
+          average:
+            description: KiB in a second.
+            type: int
+            required: true
+          peak:
+            description: KiB in a second at most.
+            type: int
+          burst:
+            description: KiB that go at the peak rate.
+            type: int
+      outbound:
+        description: Traffic from the guests.
+        type: dict
+        suboptions:
+          average:
+            description: KiB in a second.
+            type: int
+            required: true
+          peak:
+            description: KiB in a second at most.
+            type: int
+          burst:
+            description: KiB that go at the peak rate.
+            type: int
+  trust_guest_rx_filters:
+    description: Whether guests may change the MAC addresses that a macvtap interface listens to.
+    type: bool
+  dns:
+    description: The DNS server of the network. An empty dict takes away all that is said of it.
+    type: dict
+    suboptions:
+      enable:
+        description: Whether there is one.
+        type: bool
+      forward_plain_names:
+        description: Whether names without a dot are asked of the host's own DNS servers.
+        type: bool
+      forwarders:
+        description: Whom it asks what it does not know, all of them.
+        type: list
+        elements: dict
+        suboptions:
+          address:
+            description: The server's address. Without it, names in O(dns.forwarders[].domain) are asked of the host's own.
+            type: str
+          domain:
+            description: The only domain that is asked there.
+            type: str
+      hosts:
+        description: Names of addresses, all of them.
+        type: list
+        elements: dict
+        suboptions:
+          ip:
+            description: The address.
+            type: str
+            required: true
+          hostnames:
+            description: Its names.
+            type: list
+            elements: str
+            required: true
+      txt:
+        description: Texts, all of them.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: The name in the DNS.
+            type: str
+            required: true
+          value:
+            description: The text.
+            type: str
+            required: true
+      srv:
+        description: Where services are, all of them.
+        type: list
+        elements: dict
+        suboptions:
+          service:
+            description: The service's name.
+            type: str
+            required: true
+          protocol:
+            description: For example V(tcp).
+            type: str
+            required: true
+          domain:
+            description: The domain that has the service.
+            type: str
+          target:
+            description: The machine that serves it.
+            type: str
+          port:
+            description: Its port there.
+            type: int
+          priority:
+            description: Lower ones are asked first.
+            type: int
+          weight:
+            description: The share among those of one priority.
+            type: int
   ips:
     description: The host's addresses in the network, all of them. An empty list takes them away.
     type: list
@@ -91,6 +292,12 @@ options:
       prefix:
         description: The length of the network's prefix, where O(ips[].address) has none.
         type: int
+      local_ptr:
+        description: Whether addresses of the network are never asked of the host's own DNS servers.
+        type: bool
+      tftp_root:
+        description: The folder that is served over TFTP. An empty string takes it away.
+        type: str
       dhcp:
         description: What the DHCP server of this address hands out.
         type: dict
@@ -108,6 +315,19 @@ options:
                 description: The last address.
                 type: str
                 required: true
+              lease:
+                description: How long an address is leased. Libvirt accepts no less than two minutes.
+                type: dict
+                suboptions:
+                  expiry:
+                    description: So many units; 0 is for ever.
+                    type: int
+                    required: true
+                  unit:
+                    description: What O(ips[].dhcp.ranges[].lease.expiry) counts.
+                    type: str
+                    choices: [seconds, minutes, hours]
+                    default: minutes
           hosts:
             description: The machines with an address of their own, all of them.
             type: list
@@ -116,6 +336,9 @@ options:
               mac:
                 description: The machine's MAC address. IPv4 only.
                 type: str
+              id:
+                description: The machine's DUID. IPv6 only.
+                type: str
               name:
                 description: The machine's name.
                 type: str
@@ -123,6 +346,129 @@ options:
                 description: Its address.
                 type: str
                 required: true
+              lease:
+                description: How long an address is leased. Libvirt accepts no less than two minutes.
+                type: dict
+                suboptions:
+                  expiry:
+                    description: So many units; 0 is for ever.
+                    type: int
+                    required: true
+                  unit:
+                    description: What O(ips[].dhcp.hosts[].lease.expiry) counts.
+                    type: str
+                    choices: [seconds, minutes, hours]
+                    default: minutes
+          bootp:
+            description: What machines boot over the network. An empty dict takes it away.
+            type: dict
+            suboptions:
+              file:
+                description: The file.
+                type: str
+              server:
+                description: The address of the server that has it, where that is another one.
+                type: str
+  routes:
+    description: Networks that are reached through a machine in this one, all of them.
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: The network's address, with its prefix, as in V(198.51.100.0/25), or without.
+        type: str
+        required: true
+      prefix:
+        description: The length of its prefix, where O(routes[].address) has none.
+        type: int
+      gateway:
+        description: The machine.
+        type: str
+        required: true
+      metric:
+        description: Lower ones are taken first.
+        type: int
+  portgroups:
+    description: Classes of guests' interfaces, all of them. A guest that runs keeps what its portgroup was.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The class's name.
+        type: str
+        required: true
+      default:
+        description: Whether interfaces are in it that name none.
+        type: bool
+      vlan:
+        description: The VLANs of the class, where Open vSwitch or a device of SR-IOV takes care of them. An empty dict takes them away.
+        type: dict
+        suboptions:
+          trunk:
+            description: Whether guests see the tags. More than one tag, or a O(portgroups[].vlan.tags[].native_mode), makes it a trunk.
+            type: bool
+          tags:
+            description: The VLANs, all of them.
+            type: list
+            elements: dict
+            suboptions:
+              id:
+                description: The VLAN's number.
+                type: int
+                required: true
+              native_mode:
+                description: How packets without a tag are taken for this VLAN.
+                type: str
+                choices: [tagged, untagged]
+      virtualport:
+        description: The switch that interfaces of the class are plugged into. An empty dict takes it away.
+        type: dict
+        suboptions:
+          type:
+            description: In libvirt's words, such as V(openvswitch), V(802.1Qbg) or V(802.1Qbh).
+            type: str
+          parameters:
+            description: Its parameters in libvirt's words, all of them, for example C(profileid).
+            type: dict
+      bandwidth:
+        description: What the class may carry, in both directions, seen from the guests. An empty dict takes the limits away.
+        type: dict
+        suboptions:
+          inbound:
+            description: Traffic to the guests.
+            type: dict
+            suboptions:
+              average:
+                description: KiB in a second.
+                type: int
+                required: true
+              peak:
+                description: KiB in a second at most.
+                type: int
+              burst:
+                description: KiB that go at the peak rate.
+                type: int
+          outbound:
+            description: Traffic from the guests.
+            type: dict
+            suboptions:
+              average:
+                description: KiB in a second.
+                type: int
+                required: true
+              peak:
+                description: KiB in a second at most.
+                type: int
+              burst:
+                description: KiB that go at the peak rate.
+                type: int
+      trust_guest_rx_filters:
+        description: Whether guests may change the MAC addresses that a macvtap interface listens to.
+        type: bool
+  dnsmasq_options:
+    description: Lines for the configuration of dnsmasq, all of them. Libvirt does not look into them.
+    type: list
+    elements: str
   restart:
     description:
       - V(if_required) restarts an active network whose running state lacks something of the definition.
@@ -165,6 +511,25 @@ EXAMPLES = r"""
     name: lan
     forward: {mode: bridge}
     bridge: {name: br0}
+
+- name: Names, a class of guests with a limit, and a network behind a guest
+  virtops.linux.libvirt_network:
+    name: services
+    bridge: {name: virbr-services}
+    ips:
+      - address: 198.51.100.1/25
+      - address: fd00:51::1/64
+    dns:
+      hosts:
+        - {ip: 198.51.100.10, hostnames: [db, db.example]}
+        - {ip: "fd00:51::10", hostnames: [db]}
+      forwarders:
+        - {address: 203.0.113.53, domain: corp.example}
+    routes:
+      - {address: 203.0.113.0/25, gateway: 198.51.100.9}
+    portgroups:
+      - name: slow
+        bandwidth: {inbound: {average: 1024}, outbound: {average: 1024}}
 
 - name: A network from XML
   virtops.linux.libvirt_network:

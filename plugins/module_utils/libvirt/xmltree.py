@@ -24,6 +24,7 @@ SECRET_ATTRIBUTES = ("passwd", "password")
 for _prefix, _uri in (
     ("qemu", "http://libvirt.org/schemas/domain/qemu/1.0"),
     ("libosinfo", "http://libosinfo.org/xmlns/libvirt/domain/1.0"),
+    ("dnsmasq", "http://libvirt.org/schemas/network/dnsmasq/1.0"),
     ("fs", "http://libvirt.org/schemas/storagepool/fs/1.0"),
     ("rbd", "http://libvirt.org/schemas/storagepool/rbd/1.0"),
     ("virtops", "https://virtops.org/linux/1"),

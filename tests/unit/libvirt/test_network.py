@@ -102,6 +102,14 @@ def test_a_new_network():
     assert render(plan.actions[0].definition) == '<network><name>n</name><ip family="ipv6" address="fd00::1" prefix="64" /></network>'
 
 
+def test_devices_of_pci():
+    plan = converged(p.plan, Observed(), desired(forward={"mode": "hostdev", "addresses": ["03:10.1", "0001:3:a.7"]}))
+    assert [dict(node.attributes) for node in plan.actions[0].definition.find("forward").all("address")] == [
+        {"type": "pci", "domain": "0x0000", "bus": "0x03", "slot": "0x10", "function": "0x1"},
+        {"type": "pci", "domain": "0x0001", "bus": "0x03", "slot": "0x0a", "function": "0x7"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [
@@ -122,6 +130,28 @@ def test_a_new_network():
         ({"bridge": {"name": "sixteen-letters-"}}, "invalid_name"),
         ({"domain": "'/><ip address='1.2.3.4'/>"}, "invalid_name"),
         ({"forward": {"mode": "none", "dev": "eth0"}}, "invalid_value"),
+        ({"forward": {"mode": "none", "nat": {"ipv6": True}}}, "invalid_value"),
+        ({"forward": {"mode": "private", "dev": "eth0", "interfaces": ["eth1"]}}, "invalid_value"),
+        ({"forward": {"mode": "private", "interfaces": ["a b"]}}, "invalid_name"),
+        ({"forward": {"mode": "hostdev", "addresses": ["03:10"]}}, "invalid_address"),
+        ({"forward": {"mode": "nat", "nat": {"addresses": {"start": "x"}}}}, "invalid_address"),
+        ({"forward": {"mode": "nat", "nat": {"ports": {"start": 5}}}}, "missing_option"),
+        ({"domain": "", "domain_local_only": True}, "invalid_value"),
+        ({"vlan": {"trunk": True}}, "missing_option"),
+        ({"vlan": {"trunk": False, "tags": [{"id": 1}, {"id": 2}]}}, "invalid_value"),
+        ({"vlan": {"tags": [{"id": 4096}]}}, "invalid_value"),
+        ({"virtualport": {"type": "openvswitch", "parameters": {"a b": "c"}}}, "invalid_name"),
+        ({"bandwidth": {"inbound": {"average": 0}}}, "invalid_value"),
+        ({"dns": {"forwarders": [{}]}}, "missing_option"),
+        ({"dns": {"hosts": [{"ip": "198.18.77.9", "hostnames": []}]}}, "missing_option"),
+        ({"dns": {"hosts": [{"ip": "x", "hostnames": ["a"]}]}}, "invalid_address"),
+        ({"dns": {"txt": [{"name": "a", "value": "b\nc"}]}}, "invalid_text"),
+        ({"dns": {"srv": [{"service": "a", "protocol": "tcp", "port": 0}]}}, "invalid_value"),
+        ({"routes": [{"address": "198.18.77.1/24", "gateway": "198.18.77.9"}]}, "invalid_address"),
+        ({"routes": [{"address": "198.18.77.0", "gateway": "198.18.77.9"}]}, "invalid_address"),
+        ({"ips": [{"address": "198.18.77.1/24", "dhcp": {"hosts": [{"ip": "198.18.77.9", "id": "0:1"}]}}]}, "invalid_value"),
+        ({"ips": [{"address": "198.18.77.1/24", "dhcp": {"bootp": {"server": "198.18.77.9"}}}]}, "missing_option"),
+        ({"dnsmasq_options": ["a\nb"]}, "invalid_text"),
         ({"xml": "<domain/>"}, "invalid_xml"),
         ({"xml": "<network><name>other</name></network>"}, "invalid_xml"),
     ],

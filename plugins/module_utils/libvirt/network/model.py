@@ -5,52 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 from ..objects import model as objects
-from ..objects.model import COMMON, Desired, name_and_wish
+from ..objects.model import Desired, name_and_wish
 from .kind import NETWORK
+from .spec import SPEC
 from .wish import wish_from_options
-
-FORWARD_MODES = ["none", "nat", "route", "open", "bridge", "private", "vepa", "passthrough", "hostdev"]
-
-SPEC: Dict[str, Any] = {
-    "argument_spec": {
-        **COMMON,
-        "forward": {"type": "dict", "options": {"mode": {"type": "str", "choices": FORWARD_MODES}, "dev": {"type": "str"}}},
-        "bridge": {
-            "type": "dict",
-            "options": {"name": {"type": "str"}, "stp": {"type": "bool"}, "delay": {"type": "int"}},
-        },
-        "mac": {"type": "str"},
-        "domain": {"type": "str"},
-        "mtu": {"type": "int"},
-        "ips": {
-            "type": "list",
-            "elements": "dict",
-            "options": {
-                "address": {"type": "str", "required": True},
-                "prefix": {"type": "int"},
-                "dhcp": {
-                    "type": "dict",
-                    "options": {
-                        "ranges": {
-                            "type": "list",
-                            "elements": "dict",
-                            "options": {"start": {"type": "str", "required": True}, "end": {"type": "str", "required": True}},
-                        },
-                        "hosts": {
-                            "type": "list",
-                            "elements": "dict",
-                            "options": {"mac": {"type": "str"}, "name": {"type": "str"}, "ip": {"type": "str", "required": True}},
-                        },
-                    },
-                },
-            },
-        },
-    },
-    "required_one_of": [["name", "xml"]],
-}
 
 
 @dataclass(frozen=True)
@@ -79,3 +40,6 @@ class Observed(objects.Observed):
 def from_params(params: Mapping[str, Any]) -> Desired:
     name, wish = name_and_wish(params, NETWORK, wish_from_options(params))
     return Desired(name, params["state"], wish, params["autostart"], params["restart"] == "if_required")
+
+
+__all__ = ["SPEC", "Observed", "Plug", "from_params"]

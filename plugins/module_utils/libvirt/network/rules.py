@@ -14,11 +14,13 @@ from ..spelling import mac_address, pci_address, uuid_text
 from ..xmlmerge import Key, Rules
 from ..xmltree import Node
 
+DNSMASQ = "{http://libvirt.org/schemas/network/dnsmasq/1.0}"
+
 #: Lists, and the attributes (or children@attribute) that name a member. Empty: told apart by content and position.
 _LISTS: Dict[str, Tuple[str, ...]] = {
     "ip/dhcp/range": ("@start", "@end"),
     "ip/dhcp/host": (),
-    "route": ("@family", "@address", "@prefix"),
+    "route": ("@address", "@prefix"),
     "forward/interface": ("@dev",),
     "forward/address": (),
     "portgroup": ("@name",),
@@ -29,13 +31,27 @@ _LISTS: Dict[str, Tuple[str, ...]] = {
     "dns/forwarder": (),
     "vlan/tag": ("@id",),
     "portgroup/vlan/tag": ("@id",),
+    f"{DNSMASQ}options/{DNSMASQ}option": ("@value",),
 }
 
 #: Forward modes that hand out an interface of the host to each guest.
 POOLS_OF_INTERFACES = ("bridge", "private", "vepa", "passthrough")
 
 #: field → the value that libvirt does not print.
-_UNSAID = {"@connections": None, "@ipv6": "no", "@trustGuestRxFilters": "no", "dns@enable": "yes", "portgroup@default": "no"}
+_UNSAID = {
+    "@connections": None,
+    "@ipv6": "no",
+    "@trustGuestRxFilters": "no",
+    "bridge@macTableManager": "kernel",
+    "dns@enable": "yes",
+    "dns@forwardPlainNames": "yes",
+    "domain@localOnly": "no",
+    "forward@managed": "no",
+    "forward/nat@ipv6": "no",
+    "ip@localPtr": "no",
+    "portgroup@default": "no",
+    "portgroup@trustGuestRxFilters": "no",
+}
 
 #: Attributes that libvirt itself prints without escaping (seen in 9.0), so that a quote in them would become XML of its own.
 _UNESCAPED = {"domain": "name", "ip/dhcp/host": "name", "portgroup": "name"}
@@ -63,10 +79,14 @@ def _spell(path: str, node: Node) -> Node:
         _simple(attributes.get(_UNESCAPED[path], ""), f"{path} {_UNESCAPED[path]}")
     if path in ("ip", "route"):
         attributes = _address(attributes)
+        if path == "route" and attributes.get("family") == "ipv4":
+            del attributes["family"]
     elif path == "mac" and "address" in attributes:
         attributes["address"] = mac_address(attributes["address"], "mac")
     elif path == "ip/dhcp/host" and "mac" in attributes:
         attributes["mac"] = mac_address(attributes["mac"], "dhcp host")
+    elif path in ("ip/dhcp/range/lease", "ip/dhcp/host/lease") and attributes.get("expiry") == "0":  # never, in any unit
+        attributes.pop("unit", None)
     elif path == "uuid":
         return replace(node, text=uuid_text(node.text, "uuid"))
     elif path == "forward/address":
