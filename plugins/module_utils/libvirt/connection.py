@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional
 
 from ..engine.errors import Failure, NotReady
 from ..engine.host import Host
-from .uri import is_local
+from .uri import driver, is_local, is_session
 
 # libvirt's error code → ours. Names, not numbers, so that libvirt need not be there to read this.
 # Source: virErrorNumber in libvirt/virterror.h.
@@ -52,7 +52,22 @@ class Connection:
 
     def failure(self, error: Any, sentence: str, code: Optional[str] = None) -> Failure:
         """A libvirtError as a Failure: our sentence, libvirt's message, a stable code. The one place that does so."""
-        return _failure(self.api, error, sentence, code)
+        failure = _failure(self.api, error, sentence, code)
+        if is_session(self.uri) and "Operation not permitted" in failure.message:
+            way_out = f"{self.uri} has no more rights than its user; use {driver(self.uri)}:///system for this"
+            return Failure(f"{failure.message}; {way_out}", failure.code, **failure.details)
+        if error.get_error_code() == self.api.VIR_ERR_NO_SUPPORT:
+            return Failure(f"{failure.message}; use a URI whose driver has this, {self.uri} does not", failure.code, **failure.details)
+        return failure
+
+    def understands(self, ask: Callable[[int], Any], flags: int) -> Any:
+        """What ask(flags) gives; what ask(0) gives where the driver knows no such flags, and so no such difference."""
+        try:
+            return ask(flags)
+        except self.api.libvirtError as error:
+            if not flags or error.get_error_code() != self.api.VIR_ERR_INVALID_ARG or "unsupported flags" not in _message(error):
+                raise
+            return ask(0)
 
     @contextmanager
     def explained(self, sentence: str, code: Optional[str] = None) -> Iterator[None]:
@@ -118,15 +133,22 @@ def _connected(host: Host, uri: str) -> Iterator[Connection]:
         virt = libvirt.open(uri)
     except libvirt.libvirtError as error:
         failure = _failure(libvirt, error, f"{uri}: cannot connect")
-        way_out = "; run the task with become: true" if failure.code == "permission_denied" else "; install libvirt-daemon-system and start libvirtd"
-        if not is_local(uri):
-            way_out = "; check the URI and that the other host lets this one in"
-        raise NotReady(failure.message + way_out, "libvirt_unreachable", **failure.details) from error
+        way_out = _way_out(uri, failure.code, error.get_error_code() == libvirt.VIR_ERR_NO_CONNECT)
+        raise NotReady(f"{failure.message}; {way_out}", "libvirt_unreachable", **failure.details) from error
     try:
         yield Connection(virt, libvirt, uri, host)
     finally:
         with suppress(libvirt.libvirtError):  # a connection that broke is closed already
             virt.close()
+
+
+def _way_out(uri: str, code: str, no_driver: bool) -> str:
+    """no_driver: libvirt answers, and nothing in it takes such a URI."""
+    if not is_local(uri):
+        return "check the URI and that the other host lets this one in"
+    if no_driver and driver(uri) != "qemu":
+        return f"install libvirt's driver for {driver(uri)} (libvirt-daemon-driver-{driver(uri)}) and restart libvirtd, or check the URI"
+    return "run the task with become: true" if code == "permission_denied" else "install libvirt-daemon-system and start libvirtd"
 
 
 def _is_alive(connection: Connection) -> bool:

@@ -19,3 +19,8 @@ def is_local(uri: str) -> bool:
 def driver(uri: str) -> str:
     """The hypervisor's word in a URI: qemu, test, lxc."""
     return urlsplit(uri).scheme.partition("+")[0]
+
+
+def is_session(uri: str) -> bool:
+    """Whether it is a user's own libvirt, with no more rights than the user has."""
+    return urlsplit(uri).path == "/session"

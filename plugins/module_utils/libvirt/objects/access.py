@@ -45,10 +45,10 @@ class Access:
     def definition(self, connection: Connection, thing: Any) -> Node:
         """The persistent definition, in canonical form, our record included."""
         flags = getattr(connection.api, self.inactive_flag) if self.inactive_flag else 0
-        return self._tree(thing, flags)
+        return self._tree(connection, thing, flags)
 
-    def _tree(self, thing: Any, flags: int) -> Node:
-        tree = parse(thing.XMLDesc(flags), f"libvirt's XML of {thing.name()}", self.kind.root)
+    def _tree(self, connection: Connection, thing: Any, flags: int) -> Node:
+        tree = parse(connection.understands(thing.XMLDesc, flags), f"libvirt's XML of {thing.name()}", self.kind.root)
         return canonical(tree.without(*self.kind.unseen), self.kind.rules)
 
     def observe(self, connection: Connection, thing: Any) -> Observed:
@@ -58,7 +58,7 @@ class Access:
         active, persistent = bool(thing.isActive()), bool(thing.isPersistent())
         return Observed(
             inactive=inactive,
-            active=split_record(self._tree(thing, 0))[0] if active else None,
+            active=split_record(self._tree(connection, thing, 0))[0] if active else None,
             autostart=bool(thing.autostart()) if persistent else False,
             persistent=persistent,
             record=record,

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Other libvirts than the host's own: a user's session, another host over SSH, and libvirt's own test driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Dict, Iterator
+
+import pytest
+from support.modules import apply, cycle, refused, run_module, served_by, settled
+from support.virsh import try_virsh, virsh
+
+NAME = "vt-far"
+NOBODY = 65534
+NETWORK: Dict[str, Any] = {"name": NAME, "bridge": {"name": NAME}, "ips": [{"address": "203.0.113.1/24"}]}
+GUEST: Dict[str, Any] = {"name": NAME, "type": "qemu", "memory": "32M"}
+INFO = ("libvirt_domain_info", "libvirt_network_info", "libvirt_pool_info", "libvirt_nwfilter_info", "libvirt_secret_info")
+#: Covers root's SSH folder in a mount namespace, and serves in it until standard input ends.
+SERVER = """
+set -e
+mount -t tmpfs -o mode=700 vt-far "$1" && cd "$1"
+ssh-keygen -q -t ed25519 -N '' -f key && cp key.pub authorized_keys
+dropbearkey -t ed25519 -f host_key >host.pub 2>/dev/null
+dropbear -F -E -s -p 127.0.0.1:22921 -r host_key -P pid >log 2>&1 &
+until [ -s pid ]; do sleep 0.1; kill -0 $!; done
+echo "[127.0.0.1]:22921 $(grep ^ssh- host.pub)" >known_hosts
+echo ready; read -r _ || true
+kill $!
+"""
+
+
+@pytest.fixture
+def over_ssh(libvirtd: None) -> Iterator[str]:
+    folder = Path("~root/.ssh").expanduser()
+    made = not folder.exists()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    server = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", SERVER, "sh", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout and server.stdout.readline() == "ready\n"
+        with served_by("nsenter", "-t", str(server.pid), "-m"):
+            yield f"qemu+ssh://root@127.0.0.1:22921/system?keyfile={folder}/key"
+    finally:
+        server.communicate("\n")
+        for verb in ("net-destroy", "net-undefine", "undefine"):
+            try_virsh(verb, NAME)
+        if made:
+            folder.rmdir()
+
+
+def test_another_host_over_ssh(over_ssh: str) -> None:
+    for info in INFO:
+        apply(info, {"uri": over_ssh})
+    far = {"uri": over_ssh}
+    cycle("libvirt_domain", {**GUEST, **far})
+    made = cycle("libvirt_network", {**NETWORK, **far})
+    assert made["resource"]["state"] == "active" and f"name='{NAME}'" in virsh("net-dumpxml", NAME)
+    settled("libvirt_network", NETWORK)
+    dhcp = [{"address": "203.0.113.1/24", "dhcp": {"hosts": [{"mac": "52:54:00:00:00:01", "ip": "203.0.113.9"}]}}]
+    assert [step["action"] for step in apply("libvirt_network", {**NETWORK, **far, "ips": dhcp})["actions"]] == ["define_network", "update_network"]
+    refused("libvirt_domain", {**GUEST, "uri": over_ssh.replace("22921", "9")}, "libvirt_unreachable")
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[str]:
+    """That of an ordinary user."""
+    folder = Path("/run/vt-far")
+    folder.mkdir(mode=0o700)
+    os.chown(folder, NOBODY, NOBODY)
+    names = [f"{name}={folder}" for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")]
+    try:
+        with served_by("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", *names):
+            yield "qemu:///session"
+            run_module("libvirt_domain", {"uri": "qemu:///session", "name": NAME, "state": "absent", "timeout": 0, "force": True})
+    finally:
+        for pid in folder.glob("libvirt/*.pid"):
+            with suppress(ProcessLookupError, ValueError):
+                os.kill(int(pid.read_text()), signal.SIGTERM)
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def test_the_session_of_an_ordinary_user(session: str) -> None:
+    for info in INFO:
+        apply(info, {"uri": session})
+    cycle("libvirt_domain", {**GUEST, "uri": session, "state": "running"})
+    apply("libvirt_network", {**NETWORK, "uri": session, "state": "inactive"})
+    message = refused("libvirt_network", {**NETWORK, "uri": session}, "start_failed")
+    assert message.endswith("qemu:///session has no more rights than its user; use qemu:///system for this")
+
+
+def test_drivers_that_have_less() -> None:
+    for info in ("libvirt_domain_info", "libvirt_network_info", "libvirt_pool_info"):
+        apply(info, {"uri": "test:///default"})
+    settled("libvirt_network", {"uri": "test:///default", "name": "default", "bridge": {"name": "virbr0"}})
+    assert "test:///default does not" in refused("libvirt_secret_info", {"uri": "test:///default"}, "unsupported")
+    message = refused("libvirt_domain_info", {"uri": "vt:///system"}, "libvirt_unreachable")
+    assert "install libvirt's driver for vt (libvirt-daemon-driver-vt)" in message
