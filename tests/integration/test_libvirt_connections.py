@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator
 
 import pytest
 from support.modules import apply, cycle, refused, run_module, served_by, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 NAME = "vt-far"
 NOBODY = 65534
@@ -52,8 +52,7 @@ def over_ssh(libvirtd: None) -> Iterator[str]:
             yield f"qemu+ssh://root@127.0.0.1:22921/system?keyfile={folder}/key"
     finally:
         server.communicate("\n")
-        for verb in ("net-destroy", "net-undefine", "undefine"):
-            try_virsh(verb, NAME)
+        clear(*((verb, NAME) for verb in ("net-destroy", "net-undefine", "undefine")))
         if made:
             folder.rmdir()
 

@@ -12,7 +12,7 @@ from typing import Dict, Iterator, List
 
 import pytest
 from support.modules import apply, cycle, refused, settled
-from support.virsh import try_virsh, virsh
+from support.virsh import clear, virsh
 
 NAME, GUEST = "vt-ntl", "vt-ntl-guest"
 MODULE = "libvirt_network"
@@ -30,9 +30,7 @@ def clean(libvirtd: None) -> Iterator[None]:
 
 
 def _remove() -> None:
-    try_virsh("destroy", GUEST)
-    for verb in ("net-destroy", "net-undefine"):
-        try_virsh(verb, NAME)
+    clear(("destroy", GUEST), ("net-destroy", NAME), ("net-undefine", NAME))
 
 
 def _live(path: str) -> List[Dict[str, str]]:
