@@ -61,7 +61,7 @@ def test_another_host_over_ssh(over_ssh: str) -> None:
     for info in INFO:
         apply(info, {"uri": over_ssh})
     far = {"uri": over_ssh}
-    cycle("libvirt_domain", {**GUEST, **far})
+    apply("libvirt_domain", {**GUEST, **far})
     made = cycle("libvirt_network", {**NETWORK, **far})
     assert made["resource"]["state"] == "active" and f"name='{NAME}'" in virsh("net-dumpxml", NAME)
     settled("libvirt_network", NETWORK)
