@@ -7,7 +7,7 @@
 PARTS := lint types ansible-lint lab+sanity,unit,molecule-default,integration
 comma := ,
 EACH := $(subst +, ,$(subst $(comma), ,$(PARTS)))
-MATRIX := ansible-core lab-bookworm lab-trixie
+MATRIX := lab-bookworm,lab-trixie+ansible-core
 .PHONY: $(EACH:%=test-%) test-molecule test-matrix test-ansible-core test-containers bench-corpus bench-images
 
 BUILD := $(CURDIR)/.build

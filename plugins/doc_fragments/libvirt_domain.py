@@ -111,4 +111,4 @@ def _options():
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = json.dumps({"options": _options()})
+    DOCUMENTATION: str = json.dumps({"options": _options()})
