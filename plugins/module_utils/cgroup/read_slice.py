@@ -58,12 +58,15 @@ def parse_settings(text: str) -> Optional[Dict[str, str]]:
 
 
 def applied(shown: Mapping[str, str]) -> Dict[str, str]:
-    """What "systemctl show" says, in the spelling of the unit file. No limit is as the unit file says it."""
+    """What "systemctl show" says, in the spelling of the unit file. No limit is as the unit file says it.
+
+    It does not show a setting that could be there several times and is there not once.
+    """
     found = {key: shown[key] for key in _LIMITS if shown.get(key)}
     for key in ("CPUWeight", "IOWeight"):
         found[key] = shown.get(key, "").replace("[not set]", "")
     found["DevicePolicy"] = shown.get("DevicePolicy", "auto")
-    found.update({key: "\n".join(sorted(shown[key].split("\n"))) for key in REPEATED if shown.get(key)})
+    found.update({key: "\n".join(sorted(shown.get(key, "").split("\n"))) for key in REPEATED})
     for key in ("AllowedCPUs", "AllowedMemoryNodes"):
         listed = numbers(",".join(shown.get(key, "").replace(",", " ").split()))  # systemd separates by spaces
         if listed:

@@ -187,6 +187,23 @@ def test_the_prediction_is_what_systemd_then_shows(tmp_path):
     assert shown["resources"]["pids"] == {"limit": 100}
 
 
+LISTS = dict.fromkeys(("block_io.io_weight_device", *(f"block_io.throttle_{kind}_device" for kind in ("read_bps", "write_bps", "read_iops"))), ())
+LISTED = {"IODeviceWeight": "2930", "IOReadBandwidthMax": "1048576", "IOWriteBandwidthMax": "1048576", "IOReadIOPSMax": "500"}
+
+
+def test_lists_that_are_emptied_are_shown_empty(tmp_path):
+    """systemctl show leaves out a setting that could be there several times and is there not once: read again, it is empty as predicted."""
+    desired = Desired("virtops-web", values={**LISTS, "block_io.io_weight": 100})
+    lines = "".join(f"{key}=/dev/block/7:0 {text}\n" for key, text in LISTED.items())
+    observed = observe(tmp_path / "before", f"{LIMITED}DevicePolicy=auto\nIOWeight=300\n{lines}", {FILE: f"{TEXT}IOWeight=300\n{lines}"}, desired)
+    predicted = converged(plan, observed, desired).after
+    emptied = "".join(f"{key}=\n" for key in LISTED)
+    after = observe(tmp_path / "after", f"{LIMITED}DevicePolicy=auto\nIOWeight=100\n", {FILE: f"{TEXT}IOWeight=100\n{emptied}"}, desired)
+    assert plan(after, desired).actions == ()
+    assert view(after, desired) == view(predicted, desired)
+    assert view(after, desired)["resources"] == {"block_io": {"io_weight": 100, **{path.partition(".")[2]: [] for path in LISTS}}}
+
+
 def test_only_what_is_said_changes(tmp_path):
     observed = observe(tmp_path, LIMITED, {FILE: TEXT})
     assert converged(plan, observed, Desired("virtops-web")).actions == ()
