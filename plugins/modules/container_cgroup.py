@@ -309,7 +309,8 @@ options:
           - Rules of which devices may be used, of which the later ones win. They are the whole list. To allow only some, begin with one that
             denies all.
           - Rules that deny some devices and allow all others are refused, because nothing shows them afterwards.
-          - On cgroup v1 and with systemd. cgroup v2 itself has no files for it.
+          - On cgroup v1 and with systemd. cgroup v2 itself has no files for it. In a slice's unit, C(block-*) and C(char-*) are all devices,
+            because systemd takes back what C(DevicePolicy=strict) denied only by allowing it.
         type: list
         elements: dict
         suboptions:

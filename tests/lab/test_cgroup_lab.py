@@ -185,8 +185,10 @@ def test_a_slice_of_others_gets_a_drop_in(clean):
         result = cycle("container_cgroup", with_option(BASE, "resources.pids.limit", 60))
         assert [action["action"] for action in result["actions"]] == ["write_unit", "reload_manager", "start_slice"]
         assert drop_in.exists() and (knob("pids.max"), knob("cpu.weight")) == ("60", "50")
+        converge_here(with_option(BASE, "resources.devices", TRIES["devices"].value))
+        assert not _reads("/dev/zero")
         cycle("container_cgroup", {**BASE, "state": "absent"})
-        assert not drop_in.exists() and FILE.exists() and knob("pids.max") == "500"
+        assert not drop_in.exists() and FILE.exists() and knob("pids.max") == "500" and _reads("/dev/zero")
     finally:
         FILE.unlink()
         drop_in.unlink(missing_ok=True)

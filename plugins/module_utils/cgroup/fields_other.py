@@ -200,11 +200,19 @@ def _as_devices(text: str, around: Around) -> Optional[Any]:
 
 _UNIT_KINDS = {"b": "block", "c": "char"}
 
+#: systemd takes the program that denies devices back from no cgroup: with DevicePolicy=auto it does not look at devices any more, and
+#: what was denied before stays so. It replaces it, though, so all devices are allowed by a program too.
+#: Source: systemd's src/core/cgroup.c cgroup_context_get_mask() and cgroup_context_apply().
+EVERY_DEVICE = "block-* rwm\nchar-* rwm"
+_POLICY, _STRICT = "DevicePolicy", "strict"
+
 
 def _unit_rules(value: Any, around: Around) -> str:
     """systemd's DeviceAllow. Source: systemd.resource-control(5); a major number alone is understood as the name of a driver is."""
+    if value == (("all", ""),):
+        return EVERY_DEVICE
     lines = []
-    for name, access in value if value != (("all", ""),) else ():
+    for name, access in value:
         kind, _space, numbers = name.partition(" ")
         major, _colon, minor = numbers.partition(":")
         if major == "*" and minor != "*":
@@ -214,7 +222,7 @@ def _unit_rules(value: Any, around: Around) -> str:
 
 
 def _as_unit_rules(text: str, around: Around) -> Optional[Any]:
-    if around.knobs.get("DevicePolicy", "auto") != "strict":
+    if around.knobs.get(_POLICY) != _STRICT or text == EVERY_DEVICE:
         return (("all", ""),)
     found = []
     for line in text.split("\n") if text else []:
@@ -235,7 +243,7 @@ DEVICE_RULES: Tuple[Field, ...] = (
             "DeviceAllow",
             _unit_rules,
             _as_unit_rules,
-            also=lambda value: {"DevicePolicy": "auto" if value == (("all", ""),) else "strict"},
+            also=lambda value: {_POLICY: _STRICT},
         ),
         spec={
             "type": "list",
@@ -250,6 +258,12 @@ DEVICE_RULES: Tuple[Field, ...] = (
         },
     ),
 )
+
+
+def all_devices_again(settings: Mapping[str, str]) -> Dict[str, str]:
+    """What a unit must say before it says nothing of devices any more. Empty where it denied none."""
+    denies = settings.get(_POLICY) == _STRICT and settings.get("DeviceAllow") != EVERY_DEVICE
+    return {"DeviceAllow": EVERY_DEVICE, _POLICY: _STRICT} if denies else {}
 
 
 def shown_rules(value: Any) -> List[Dict[str, Any]]:

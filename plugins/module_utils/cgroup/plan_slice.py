@@ -12,6 +12,7 @@ from ..engine.plan import Action, Plan
 from .fields import REPEATED
 from .fields_cpu import unit_period
 from .fields_io import limited_devices, stale
+from .fields_other import all_devices_again
 from .lines import writes
 from .model import Desired, Observed, Slice
 from .names import drop_in_path, unit_path
@@ -159,7 +160,11 @@ def _absent(observed: Observed, current: Slice) -> Plan[Observed]:
     if current.foreign:
         if current.settings is None:
             return Plan((), observed)
-        actions: List[Action] = [RemoveUnit(current.unit, current.file), ReloadManager(SYSTEMD_ITSELF)]
+        actions: List[Action] = []
+        opened = all_devices_again(current.settings) if current.active else {}
+        if opened:
+            actions += [WriteUnit(current.unit, current.file, opened), ReloadManager(SYSTEMD_ITSELF)]
+        actions += [RemoveUnit(current.unit, current.file), ReloadManager(SYSTEMD_ITSELF)]
         files = _clear_stale(current, {}, actions)
         return Plan(tuple(actions), replace(observed, slice=replace(current, settings=None, properties={}, files=files)))
     if current.settings is None and not current.active:

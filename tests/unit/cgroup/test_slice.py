@@ -204,6 +204,32 @@ def test_lists_that_are_emptied_are_shown_empty(tmp_path):
     assert view(after, desired)["resources"] == {"block_io": {"io_weight": 100, **{path.partition(".")[2]: [] for path in LISTS}}}
 
 
+ALL = {"DeviceAllow": "block-* rwm\nchar-* rwm", "DevicePolicy": "strict"}
+STRICT = "DeviceAllow=/dev/char/1:3 rwm\nDeviceAllow=char-136 rw\nDevicePolicy=strict\n"
+
+
+def test_all_devices_are_allowed_by_name(tmp_path):
+    """With DevicePolicy=auto systemd leaves the program that denied devices where it is."""
+    desired = Desired("virtops-web", values={"devices": (("all", ""),)})
+    observed = observe(tmp_path / "strict", LIMITED + STRICT, {FILE: TEXT + STRICT}, desired)
+    assert view(observed, desired)["resources"]["devices"][0] == {"allow": False}
+    made = converged(plan, observed, desired)
+    assert made.actions == (p.WriteUnit(UNIT, FILE, {**SETTINGS, **ALL}), p.ReloadManager("systemd"))
+    block, char, policy = "DeviceAllow=block-* rwm\n", "DeviceAllow=char-* rwm\n", "DevicePolicy=strict\n"
+    shown = LIMITED + char + block + policy  # in an order of systemd's own
+    real = observe(tmp_path / "all", shown, {FILE: TEXT + block + char + policy}, desired)
+    assert converged(plan, real, desired).actions == ()
+    assert view(real, desired)["resources"] == view(made.after, desired)["resources"] == {"devices": [{"allow": True}]}
+
+
+def test_before_a_drop_in_that_denied_devices_goes_it_allows_them(tmp_path):
+    drop_in = f"{FILE}.d/50-virtops.conf"
+    observed = observe(tmp_path, LIMITED + STRICT, {FILE: "[Slice]\n", drop_in: f"{HEADER}[Slice]\n{STRICT}"})
+    made = converged(plan, observed, Desired("virtops-web", present=False))
+    reload = p.ReloadManager("systemd")
+    assert made.actions == (p.WriteUnit(UNIT, drop_in, ALL), reload, p.RemoveUnit(UNIT, drop_in), reload)
+
+
 def test_only_what_is_said_changes(tmp_path):
     observed = observe(tmp_path, LIMITED, {FILE: TEXT})
     assert converged(plan, observed, Desired("virtops-web")).actions == ()
