@@ -213,7 +213,7 @@ def test_what_overrides_the_unit_is_refused(clean):
 def test_within_a_delegated_unit():
     service = "vt-host.service"
     inside = f"{v2_root()}/system.slice/{service}/main"
-    shell = f"mkdir {inside} && echo $$ > {inside}/cgroup.procs && exec sleep 300"
+    shell = f"mkdir {inside} && echo 0 > {inside}/cgroup.procs && exec sleep 300"  # 0 is who writes; $$ would be a $ to systemd
     subprocess.run(["systemd-run", "--quiet", f"--unit={service}", "-p", "Delegate=yes", "sh", "-c", shell], check=True)
     try:
         deadline = time.monotonic() + 60
