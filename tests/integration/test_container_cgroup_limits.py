@@ -64,7 +64,7 @@ print('in', flush=True)
 start, used = time.monotonic(), time.process_time()
 while time.monotonic() < start + 3:
     pass
-print(time.process_time() - used, time.monotonic() - start, flush=True)
+print(time.process_time() - used, time.monotonic() - start, time.process_time(), flush=True)
 """
 
 
@@ -74,11 +74,11 @@ def test_who_takes_too_much_time_is_throttled():
     limited(cpu={"quota": int(quota * period * 10**6), "period": int(period * 10**6)})
     with started(SPINNER, "cpu") as spinner:
         said, _nothing = spinner.communicate(timeout=120)
-    used, elapsed = (float(word) for word in said.split()[1:])
+    used, elapsed, in_all = (float(word) for word in said.split()[1:])  # in all: Python's own start is throttled as well
     events = details()["events"]
     assert events["throttled"] > 1 and events["throttled_usec"] > 0
     assert used <= 1.1 * quota * (elapsed + period), (used, elapsed)
-    assert used >= 0.9 * quota * period * (events["throttled"] - 1), (used, events)
+    assert in_all >= 0.9 * quota * period * (events["throttled"] - 1), (in_all, events)
 
 
 # It stops by itself after 200 children, whatever the limit does.
