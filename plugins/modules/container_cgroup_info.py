@@ -96,6 +96,7 @@ details:
       description:
         - How often limits were hit. C(throttled) of C(periods) of CPU time, for C(throttled_usec) in all.
         - C(oom_kill) processes killed for memory, C(memory_high) and C(memory_max) times at a limit of memory, and C(pids_max) forks refused.
+        - Before Linux 6.11, C(pids_max) is counted in the cgroup that tried to fork, even where the limit is of one above it, such as a slice.
       type: dict
     pressure:
       description: How long work waited for C(cpu), C(memory) and C(io), as the kernel's pressure stall information says it.

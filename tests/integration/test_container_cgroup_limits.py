@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -104,7 +105,11 @@ def test_a_fork_bomb_stops():
     with started(f"import os; os.setpgid(0, 0)\n{BOMB}", "pids") as bomb:
         said, _nothing = bomb.communicate(timeout=120)
         assert int(said) == 19  # and itself
-    assert details()["events"]["pids_max"] >= 1
+    refused = details()["events"]["pids_max"]
+    if systemd_runs() and "pids_localevents" not in Path("/sys/kernel/cgroup/features").read_text().split():
+        assert refused == 0  # before Linux 6.11 it is counted where the fork was tried: in the scope, which is gone
+    else:
+        assert refused >= 1
 
 
 WRITER = """
