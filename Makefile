@@ -12,6 +12,7 @@ MATRIX := lab-bookworm,lab-trixie+ansible-core
 
 BUILD := $(CURDIR)/.build
 BIN := $(CURDIR)/.venv/bin
+BACK_ENDS := $(BUILD)/back-ends
 RUN := .venv/.run
 TESTS := .venv/.test
 
@@ -43,10 +44,13 @@ $(RUN): requirements.txt scripts/bootstrap
 	@scripts/bootstrap .venv requirements.txt quickstart
 	@touch $@
 
-$(TESTS): requirements-test.txt requirements-unit.txt requirements.txt tests/packages.txt scripts/bootstrap scripts/unpacked
+$(TESTS): requirements-test.txt requirements-unit.txt requirements.txt tests/packages.txt scripts/bootstrap
 	@scripts/bootstrap .venv requirements-test.txt test tests/packages.txt
-	@scripts/unpacked $(BUILD)/back-ends dbus ifupdown netplan.io network-manager
 	@touch $@ $(RUN)
+
+$(BACK_ENDS): scripts/unpacked | $(TESTS)
+	@scripts/unpacked $@ dbus ifupdown netplan.io network-manager
+	@touch $@
 
 quickstart: $(RUN) | $(collection_link)
 	@ansible-playbook virtops.linux.quickstart
@@ -77,7 +81,7 @@ test-unit: $(TESTS) | $(collection_link)
 
 # An overlay is in use where anybody makes a mount namespace while it is mounted, as many other tests do.
 ALONE := tests/integration/test_overlay_mount.py
-test-integration: $(TESTS) | $(collection_link)
+test-integration: $(TESTS) $(BACK_ENDS) | $(collection_link)
 	pytest -q --numprocesses=2 --ignore=$(ALONE) tests/integration
 	pytest -q $(ALONE)
 

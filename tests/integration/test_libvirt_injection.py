@@ -46,6 +46,10 @@ BASE: dict[str, dict[str, Any]] = {
     "nwfilter": {"name": NAME},
 }
 _ADDRESS = {"address": "198.18.80.1", "prefix": 24}
+_SRV = {"service": "sip", "protocol": "tcp", "domain": "example.org", "target": "a.example.org"}
+_ROUTE = {"address": "198.18.81.0", "prefix": 24, "gateway": "198.18.80.9"}
+_RANGE = {"start": "198.18.80.9", "end": "198.18.80.9"}
+_PORT = {"type": "openvswitch", "parameters": {"profileid": "p"}}
 _NETFS = {"type": "netfs", "source": {"hosts": [{"name": "203.0.113.9"}], "dir": "/export", "format": "nfs"}}
 _ISCSI = {
     "type": "iscsi",
@@ -67,6 +71,21 @@ BESIDE: dict[tuple[str, str], dict[str, Any]] = {
     ("network", "ips.dhcp.hosts.name"): {"ips": [{**_ADDRESS, "dhcp": {"hosts": [{"ip": "198.18.80.9"}]}}]},
     ("network", "ips.dhcp.hosts.ip"): {"ips": [{**_ADDRESS, "dhcp": {"hosts": [{"name": "a"}]}}]},
     ("network", "forward.dev"): {"forward": {"mode": "nat"}, "ips": [_ADDRESS]},
+    ("network", "dns.forwarders.domain"): {"dns": {"forwarders": [{"address": "198.18.80.9"}]}},
+    ("network", "dns.hosts.ip"): {"dns": {"hosts": [{"hostnames": ["a"]}]}},
+    ("network", "dns.hosts.hostnames"): {"dns": {"hosts": [{"ip": "198.18.80.9"}]}},
+    ("network", "dns.txt.name"): {"dns": {"txt": [{"value": "v"}]}},
+    ("network", "dns.txt.value"): {"dns": {"txt": [{"name": "a"}]}},
+    **{("network", f"dns.srv.{name}"): {"dns": {"srv": [_SRV]}} for name in ("service", "protocol", "domain", "target")},
+    ("network", "ips.tftp_root"): {"ips": [_ADDRESS]},
+    ("network", "ips.dhcp.hosts.id"): {"ips": [{**_ADDRESS, "dhcp": {"hosts": [{"ip": "198.18.80.9"}]}}]},
+    **{
+        ("network", f"ips.dhcp.bootp.{name}"): {"ips": [{**_ADDRESS, "dhcp": {"ranges": [_RANGE], "bootp": {"file": "a"}}}]}
+        for name in ("file", "server")
+    },
+    **{("network", f"routes.{name}"): {"ips": [_ADDRESS], "routes": [_ROUTE]} for name in ("address", "gateway")},
+    ("network", "portgroups.virtualport.type"): {"portgroups": [{"name": "g"}]},
+    ("network", "portgroups.virtualport.parameters"): {"portgroups": [{"name": "g", "virtualport": _PORT}]},
     ("pool", "source.name"): {"type": "logical", "source": {"devices": ["/dev/vt-none"]}},
     ("pool", "source.adapter"): {"type": "scsi", "target": {"path": "/dev/disk/by-path"}},
     **{("pool", f"source.{name}"): _NETFS for name in ("hosts.name", "dir", "format", "protocol_version")},
@@ -78,7 +97,7 @@ BESIDE: dict[tuple[str, str], dict[str, Any]] = {
     ("volume", "clone.pool"): {"clone": {"volume": "v"}},
     ("secret", "usage.id"): {"usage": {"type": "volume"}},
     ("nwfilter", "filterrefs.filter"): {},
-    ("nwfilter", "filterrefs.parameters"): {"filterrefs": [{"filter": "clean-traffic"}]},
+    ("nwfilter", "filterrefs.parameters"): {"filterrefs": [{"filter": "clean-traffic", "parameters": {"COMMENT": ""}}]},
     ("nwfilter", "rules.match"): {"rules": [{"action": "drop", "direction": "in", "protocol": "tcp"}]},
 }
 
@@ -91,7 +110,8 @@ STAYS = {
         "disks.volume interfaces.source kernel initrd cmdline console_log graphics.password",
         "pool": "name source.name source.hosts.name source.devices source.dir "
         "source.initiator source.protocol_version source.auth.username source.auth.secret_usage target.path",
-        "network": "name",
+        "network": "name bridge.zone dns.forwarders.domain dns.hosts.hostnames dns.txt.value dns.srv.domain dns.srv.target "
+        "ips.tftp_root ips.dhcp.bootp.file dnsmasq_options",
         "volume": "name",
         "secret": "usage.id description",
         "nwfilter": "rules.match",
@@ -121,7 +141,7 @@ def put(spec: dict[str, Any], values: dict[str, Any], path: str, text: str) -> d
     if rest:
         inner = put(option["options"], there[0] if isinstance(there, list) else there or {}, rest, text)
     else:
-        inner = {"COMMENT" if name == "parameters" else "comment": text} if option.get("type") == "dict" else text
+        inner = {next(iter(there or {}), "comment"): text} if option.get("type") == "dict" else text
     return {**values, name: [inner] if option["type"] == "list" else inner}
 
 

@@ -148,7 +148,7 @@ def settles(params: Result) -> None:
 
 @contextmanager
 def host(disk: Path) -> Iterator[Host]:
-    assert UNPACKED.is_dir(), "the daemons are missing; type: make .venv/.test"
+    assert UNPACKED.is_dir(), "the daemons are missing; start these tests by: make test-integration"
     subprocess.run(["mount", "-t", "tmpfs", "vt-boot", str(disk)], check=True)  # an overlay's folders cannot be on an overlay
     try:
         subprocess.run(["ip", "netns", "delete", NAMESPACE], check=False, capture_output=True, env=_ENV)
