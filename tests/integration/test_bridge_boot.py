@@ -15,6 +15,7 @@ from support.back_ends import MAC, Host, host, settles, until
 from support.modules import apply, served_by
 
 BRIDGE = "vt-br0"
+ADDRESS = "203.0.113.7"
 #: What every back end keeps.
 TAKEN: Dict[str, Any] = {
     "name": BRIDGE,
@@ -132,7 +133,7 @@ def test_the_bridge_is_there_after_a_reboot(machine, case):
 
     start()
     with machine.running(*daemons):
-        until(lambda: all(machine.has_configured(name, "eth0") for name in daemons), "eth0 is configured")
+        until(lambda: all(machine.has_configured(name, "eth0") for name in daemons) and ADDRESS in str(network(machine)), "eth0 is configured")
         apply("bridge", params)
         settles(params)
         files = machine.files()

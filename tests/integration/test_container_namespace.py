@@ -27,6 +27,8 @@ from support.container_room import busybox_tree
 from support.modules import apply, check, cycle, option_cycle, refused, settled
 
 NAME = "vt-ns"
+#: On the host itself, where others have links as well.
+LINKS = {"vt-br0", "vt-br1", "vt-h0", "vt-h1", "vt-l0", "vt-l1", "vt-mv"}
 ROOT = Path("/run/virtops/namespaces") / NAME
 BASE: Dict[str, Any] = {"name": NAME, "types": ["network", "uts"]}
 GONE = {"name": NAME, "state": "absent"}
@@ -79,9 +81,8 @@ def sweep() -> None:
         if path.startswith(str(ROOT)) or path == f"/run/netns/{NAME}":
             run("umount", "--lazy", path, fails=True)
     run("rm", "-rf", str(ROOT), f"/run/netns/{NAME}")
-    for name in os.listdir("/sys/class/net"):
-        if name.startswith("vt-"):
-            run("ip", "link", "delete", "dev", name, fails=True)
+    for name in LINKS.intersection(os.listdir("/sys/class/net")):
+        run("ip", "link", "delete", "dev", name, fails=True)
 
 
 @pytest.fixture(autouse=True)
