@@ -134,15 +134,10 @@ def _apply(resource: Resource[Access, Desired, Observed], access: Access, desire
             resource.apply(access, action)
             done.append(action)
     deadline = time.monotonic() + resource.settle(desired)
-    while True:
-        with _telling(done):
-            after = resource.read(access, desired)
-        remaining = resource.plan(after, desired)
-        if not remaining.actions:
-            return _result(resource, desired, before, after, plan, remaining)
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(_POLL_SECONDS)
+    with _telling(done):
+        after, remaining = _settled(lambda: resource.read(access, desired), lambda found: resource.plan(found, desired), deadline)
+    if not remaining.actions:
+        return _result(resource, desired, before, after, plan, remaining)
     left = ", ".join(f"{action.kind} {action.target}" for action in remaining.actions)
     raise Failure(
         f"{plan.actions[0].target}: every step was done, yet reading it again still asks for: {left}",
@@ -151,6 +146,24 @@ def _apply(resource: Resource[Access, Desired, Observed], access: Access, desire
         actions=_describe(plan.actions),
         remaining=_describe(remaining.actions),
     )
+
+
+def _settled(read: Callable[[], Observed], plan: Callable[[Observed], Plan[Observed]], deadline: float) -> Tuple[Observed, Plan[Observed]]:
+    """The host as it is found again, once nothing is left to do or the time is over.
+
+    Until then a refusal is no answer either: a daemon that was told of new files may be half way, with an address not yet there.
+    """
+    while True:
+        over = time.monotonic() >= deadline
+        try:
+            after = read()
+            remaining = plan(after)
+            if over or not remaining.actions:
+                return after, remaining
+        except Failure:
+            if over:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 @contextmanager

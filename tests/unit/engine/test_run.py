@@ -68,6 +68,22 @@ def test_what_arrives_later_is_waited_for(host):
     assert converge(slow, host, {"word": "hello"}, check=False)["changed"]
 
 
+def test_a_refusal_half_way_is_waited_out(host):
+    answers = iter([None, None, "hello"])
+
+    def refusing(observed, desired):
+        if seen and observed is None:
+            raise Failure("not with this", "not_with_this")
+        seen.append(observed)
+        return plan(observed, desired)
+
+    seen = []
+    half_way = replace(WORD, read=lambda host, desired: next(answers), plan=refusing, settle=lambda desired: 5.0)
+    assert converge(half_way, host, {"word": "hello"}, check=False)["changed"]
+    with pytest.raises(Failure, match="not with this"):
+        converge(replace(half_way, read=lambda host, desired: None, settle=lambda desired: 0.3), host, {"word": "hello"}, check=False)
+
+
 def test_a_failure_tells_what_was_done_before(host):
     def apply(host, action):
         raise Failure("no", "no")
