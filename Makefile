@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help quickstart quickstart-down test clean
 
-# What tells mistakes soon, then everything else beside the lab, which takes longest and uses one core (scripts/run-parts has the + and commas).
-PARTS := lint types ansible-lint lab+sanity,unit,molecule-default,integration
+# Everything else beside the lab, which takes longest and uses one core (scripts/run-parts has the + and commas).
+PARTS := lab+lint,types,ansible-lint,sanity,unit,molecule-default,integration
 comma := ,
 EACH := $(subst +, ,$(subst $(comma), ,$(PARTS)))
 MATRIX := lab-bookworm,lab-trixie+ansible-core
