@@ -18,15 +18,11 @@ from typing import Callable, Mapping, Optional
 from ..engine.host import Host
 from .budget import LONGEST
 from .child import Heard, Say, in_child
-from .guest import Announce, prove
+from .guest import SLOWEST_ACCELERATED, Announce, prove
 from .model import Proof
 
 #: A guest: device, announce → nanoseconds of an iteration, or None.
 Guest = Callable[[str, Announce], Optional[float]]
-
-#: Nanoseconds of an iteration above which nothing but emulation explains it. Measured: 1 on hardware,
-#: 15 to 30 on a host that is itself emulated in software, over 900 where KVM emulates every instruction.
-SLOWEST_ACCELERATED = 200
 
 
 def accelerated(host: Host) -> bool:
