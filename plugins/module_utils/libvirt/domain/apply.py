@@ -108,8 +108,13 @@ def _ask(guest: Any, connection: Connection, name: str) -> None:
     try:
         guest.shutdown()
     except connection.api.libvirtError as error:
-        if not _is_off(guest, connection):
+        if not _is_leaving(guest, connection):
             raise connection.failure(error, f"guest {name}: cannot be asked to shut down") from error
+
+
+def _is_leaving(guest: Any, connection: Connection) -> bool:
+    """Whether libvirt takes it down already. Until all is cleared away it is not active any more, and not off either."""
+    return _is_off(guest, connection) or not guest.isActive()
 
 
 def _is_off(guest: Any, connection: Connection) -> bool:
