@@ -89,6 +89,9 @@ options:
     description: With O(state=absent), how the volume is overwritten before it goes. All but V(zero) and V(trim) need the program scrub.
     type: str
     choices: [zero, nnsa, dod, bsi, gutmann, schneier, pfitzner7, pfitzner33, random, trim]
+notes:
+  - An upload that lasts longer than three seconds shows on the controller's screen how far it is, every two seconds or somewhat more rarely.
+    With C(async) nothing is shown.
 extends_documentation_fragment:
   - virtops.linux.attributes
   - virtops.linux.attributes.converge

@@ -98,6 +98,9 @@ options:
     type: list
     elements: dict
     default: []
+notes:
+  - Downloads, conversions and uploads that last longer than three seconds show on the controller's screen how far they are,
+    every two seconds or somewhat more rarely. With C(async) nothing is shown.
 extends_documentation_fragment:
   - virtops.linux.attributes
   - virtops.linux.attributes.converge

@@ -42,7 +42,8 @@ def plain(task: Dict[str, Any]) -> bool:
     return len(words) == 1 and not words & {f"virtops.linux.{path.stem}" for path in ACTIONS} and "{{" not in yaml.safe_dump(task)
 
 
-ACTIONS = list((ROOT / "plugins/action").glob("*.py"))
+#: Actions that do more than to show how far the module is.
+ACTIONS = [path for path in (ROOT / "plugins/action").glob("*.py") if "plugin_utils.shows_progress" not in path.read_text()]
 SOURCES = {path.stem: examples_of_module(path) for path in sorted((ROOT / "plugins/modules").glob("*.py"))}
 SOURCES["README"] = tasks_of_page(ROOT / "README.md")
 EXAMPLES = {source: [task for task in tasks if not needs_the_network(task)] for source, tasks in SOURCES.items()}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import selectors
 import shutil
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, Callable, Dict, Hashable, Iterator, List, Optional, Sequ
 
 from . import temporary
 from .errors import Failure, NotReady
+from .progress import Progress
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Opened = TypeVar("Opened")
@@ -60,11 +62,22 @@ def no_space(path: str, said: Optional[str] = None, **details: Any) -> Failure:
     return Failure(f"{path}: the file system of {directory} has no room for it{words}; free space there, or put it elsewhere", "no_space", **details)
 
 
-class Host:
-    """Access to one machine. root: a prefix for every path, so that tests work on a tree of their own."""
+@contextmanager
+def _startable(argv: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotReady(f"{argv[0]}: not installed on this host", "tool_missing") from error
+    except OSError as error:
+        raise Failure(f"{argv[0]}: cannot be run: {error.strerror}", "command_failed", argv=list(argv)) from error
 
-    def __init__(self, root: str = "/") -> None:
+
+class Host:
+    """Access to one machine. root: a prefix for every path, so that tests work on a tree of their own. progress: where long work shows itself."""
+
+    def __init__(self, root: str = "/", progress: Optional[Progress] = None) -> None:
         self.root = root.rstrip("/")
+        self.progress = progress or Progress()
         self._session: Optional[ExitStack] = None
         self._open: Dict[Hashable, Any] = {}
 
@@ -117,28 +130,45 @@ class Host:
         inherit: descriptors that the command has under the same numbers.
         """
         try:
-            # Not AnsibleModule.run_command: the engine runs without a module too, and needs a time limit.
-            done = subprocess.run(  # pylint: disable=ansible-bad-function
-                list(argv),
-                input=stdin,
-                timeout=timeout,
-                env=_environment(),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                pass_fds=tuple(inherit),
-            )
-        except FileNotFoundError as error:
-            raise NotReady(f"{argv[0]}: not installed on this host", "tool_missing") from error
+            with _startable(argv):
+                # Not AnsibleModule.run_command: the engine runs without a module too, and needs a time limit.
+                done = subprocess.run(  # pylint: disable=ansible-bad-function
+                    list(argv),
+                    input=stdin,
+                    timeout=timeout,
+                    env=_environment(),
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    check=False,
+                    pass_fds=tuple(inherit),
+                )
         except subprocess.TimeoutExpired as error:
             raise Failure(f"{argv[0]}: no answer within {timeout} seconds", "command_timeout", argv=list(argv)) from error
-        except OSError as error:
-            raise Failure(f"{argv[0]}: cannot be run: {error.strerror}", "command_failed", argv=list(argv)) from error
         result = Result(done.returncode, done.stdout, done.stderr)
         if check and result.rc:
             raise Failure(f"{argv[0]}: {result.complaint}", "command_failed", argv=list(argv), rc=result.rc, stderr=result.stderr)
         return result
+
+    def follow(self, argv: Sequence[str], heard: Callable[[bytes], None], inherit: Sequence[int] = ()) -> Result:
+        """Run a command that lasts, without a time limit. heard gets what it writes to standard output, as it comes; a failure is the caller's."""
+        complaints = b""
+        with _startable(argv):
+            process = self.start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=tuple(inherit))
+        with process, selectors.DefaultSelector() as pipes:
+            for pipe in (process.stdout, process.stderr):
+                assert pipe is not None
+                pipes.register(pipe, selectors.EVENT_READ)
+            while pipes.get_map():
+                for key, _events in pipes.select():
+                    data = os.read(key.fd, 65536)
+                    if not data:
+                        pipes.unregister(key.fileobj)
+                    elif key.fileobj is process.stdout:
+                        heard(data)
+                    else:
+                        complaints += data
+        return Result(process.returncode, "", complaints.decode("utf-8", "replace"))
 
     def start(self, argv: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
         """Start a command that runs beside us; the caller ends it. streams: stdin, stdout and stderr, as subprocess takes them."""

@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from .errors import Failure, NotReady
 from .host import Host
 from .plan import Action, Plan
+from .progress import OPTION, Progress
 from .yaml import to_yaml
 
 Access = TypeVar("Access")
@@ -73,11 +74,13 @@ class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
 
     def __init__(self, complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict, **spec: Any) -> None:
         self._complete = complete
+        self.progress = Progress()
         self.refused: Optional[Failure] = None
         super().__init__(**spec)
 
     def _load_params(self) -> None:
         super()._load_params()
+        self.progress = Progress(self.params.pop(OPTION, None))
         try:
             self.params = dict(self._complete(self.params))
         except Failure as failure:
@@ -95,7 +98,7 @@ def run(resource: Resource[Any, Any, Any]) -> None:
     if module.refused:
         module.fail_json(**module.refused.as_result())
     params = options(module)
-    host = Host()
+    host = Host(progress=module.progress)
     with host.session():
         result = guarded(module, lambda: converge(resource, host, params, module.check_mode))
     finish(module, result)
@@ -110,13 +113,14 @@ def run_info(spec: Mapping[str, Any], gather: Callable[[Host, Mapping[str, Any]]
 def converge(resource: Resource[Access, Desired, Observed], host: Host, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
     """One convergence, whole: the result with changed, actions, resource, diff, pending, restart_required, warnings."""
     desired = resource.from_params(params)
+    host.progress.about = ""
     try:
         with resource.open(host, params) as access:
             before = resource.read(access, desired)
             plan = resource.plan(before, desired)
             if check or not plan.actions:
                 return _result(resource, desired, before, plan.after, plan, plan)
-            return _apply(resource, access, desired, before, plan)
+            return _apply(resource, host, access, desired, before, plan)
     except NotReady as not_ready:
         if not check:
             raise
@@ -127,10 +131,13 @@ def converge(resource: Resource[Access, Desired, Observed], host: Host, params: 
         return result
 
 
-def _apply(resource: Resource[Access, Desired, Observed], access: Access, desired: Desired, before: Observed, plan: Plan[Observed]) -> Dict[str, Any]:
+def _apply(
+    resource: Resource[Access, Desired, Observed], host: Host, access: Access, desired: Desired, before: Observed, plan: Plan[Observed]
+) -> Dict[str, Any]:
     done: List[Action] = []
     with _telling(done):
         for action in plan.actions:
+            host.progress.about = action.target
             resource.apply(access, action)
             done.append(action)
     deadline = time.monotonic() + resource.settle(desired)
@@ -244,4 +251,6 @@ def finish(module: Module, result: Dict[str, Any]) -> None:
         module.warn(warning)
     if not module._diff:  # pylint: disable=protected-access  # AnsibleModule has no public name for it
         result.pop("diff", None)
+    if module.progress.fault:  # the controller takes it out again
+        result[OPTION] = module.progress.fault
     module.exit_json(**result)

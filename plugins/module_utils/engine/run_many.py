@@ -43,7 +43,7 @@ def run_many(common: Mapping[str, Any], sections: Sequence[Section]) -> None:
     """The main() of a module that converges lists of resources. common: the argument spec of what is no section."""
     module = Module(argument_spec={**common, **{section.option: _list_of(section) for section in sections}}, supports_check_mode=True)
     params = options(module)
-    host = Host()
+    host = Host(progress=module.progress)
     with host.session():
         result = guarded(module, lambda: _converge_all(module, host, params, sections))
     finish(module, result)

@@ -50,10 +50,11 @@ def left_behind(directory: str, name: str) -> List[str]:
         found = sorted(entry for entry in os.listdir(directory) if pattern.fullmatch(entry))
     except OSError:
         return []
-    return [path for path in (os.path.join(directory, entry) for entry in found) if not _locked(path)]
+    return [path for path in (os.path.join(directory, entry) for entry in found) if not locked(path)]
 
 
-def _locked(path: str) -> bool:
+def locked(path: str) -> bool:
+    """Whether the run that made it still lives."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

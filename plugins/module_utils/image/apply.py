@@ -79,7 +79,7 @@ def _rebase(action: actions.RebaseImage, host: Host) -> None:
         if action.copied:
             making.rebase_copy(host, action.target, below, way)
             return
-        qemu_img.rebase(host, action.target, ["-q", *way.head, "-u", *below, way.name(action.target)], way)
+        qemu_img.rebase(host, action.target, [*way.head, "-u", *below, way.name(action.target)], way)
     with explained("write it to disk", action.target):
         temporary.sync(host.path(action.target))
 
@@ -106,7 +106,7 @@ def _shrink(action: actions.ShrinkImage, host: Host) -> None:
 def _commit(action: actions.CommitImage, host: Host) -> None:
     """The image keeps what it has (-d): until it is removed, a guest sees the same through it, however far the commit got."""
     with unlocking.way(host, "qcow2", action.secret) as way:
-        qemu_img.commit(host, action.target, [qemu_img.tool(host), "commit", "-q", "-d", *way.head, way.name(action.target)], way)
+        qemu_img.commit(host, action.target, ["-d", *way.head, way.name(action.target)], way)
     with explained("write it to disk", action.backing_file):
         temporary.sync(host.path(action.backing_file))
 

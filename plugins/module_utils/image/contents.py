@@ -12,7 +12,7 @@ import lzma
 import os
 import subprocess
 import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, Any, Iterator, cast
 
 from ..engine.errors import Failure
@@ -28,11 +28,14 @@ def checksum(host: Host, path: str, algorithm: str) -> str:
     """The digits of a file. Failure C(source_changed): it was written to meanwhile."""
     made = hashlib.new(algorithm)
     with explained("read it", path), open(host.path(path), "rb", buffering=0) as stream:
-        before = os.fstat(stream.fileno())
-        block = stream.read(_BLOCK)
-        while block:
-            made.update(block)
+        before, done = os.fstat(stream.fileno()), 0
+        with host.progress.step("checking", before.st_size) as report:
             block = stream.read(_BLOCK)
+            while block:
+                made.update(block)
+                done += len(block)
+                report(done)
+                block = stream.read(_BLOCK)
         after = os.fstat(stream.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Failure(f"{path}: is being written to; run the task again when it is complete", "source_changed")
@@ -44,9 +47,12 @@ def unpack(host: Host, source: str, kind: str, handle: int, target: str, label: 
 
     Failure C(archive_damaged), C(absurd_size), C(no_space).
     """
-    with explained("read it", source), open(host.path(source), "rb") as packed, _opened(host, packed, kind) as stream:
+    with explained("read it", source), open(host.path(source), "rb") as packed, ExitStack() as stack:
+        report = stack.enter_context(host.progress.step("unpacking", os.fstat(packed.fileno()).st_size))
+        stream = stack.enter_context(_opened(host, packed, kind))
 
         def read(length: int) -> bytes:
+            report(os.lseek(packed.fileno(), 0, os.SEEK_CUR))  # the position that a zstd of ours reads at as well
             try:
                 return stream.read(length) or b""
             except (EOFError, OSError, lzma.LZMAError, zlib.error, MemoryError) as error:

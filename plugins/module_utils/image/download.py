@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 
 from ..engine.errors import Failure
 from ..engine.host import explained
+from ..engine.progress import Progress
 from ..engine.units import human_size
 from .exchange import RANGE, Again, Known, NothingThere, blocks, opened, request_for, told
 from .source import Place
@@ -59,6 +60,7 @@ class Download:
         pinned: bool,
         known: Optional[Known] = None,
         remember: Callable[[Known], None] = lambda known: None,
+        progress: Optional[Progress] = None,
     ) -> None:
         self.place = place
         self.handle = handle
@@ -67,6 +69,7 @@ class Download:
         self.pinned = pinned
         self.known = known or Known()
         self.remember = remember
+        self.progress = progress or Progress()
         self.changes = 0
 
     def run(self) -> None:
@@ -131,10 +134,13 @@ class Download:
 
     def _receive(self, response: Any) -> None:
         with explained("write the download", self.path):
-            os.lseek(self.handle, 0, os.SEEK_END)
-        for block in blocks(response, self.place, self.timeout):
-            with explained("write the download", self.path):
-                _write_all(self.handle, block)
+            there = os.lseek(self.handle, 0, os.SEEK_END)
+        with self.progress.step("downloading", self.known.total, first=there) as report:
+            for block in blocks(response, self.place, self.timeout):
+                with explained("write the download", self.path):
+                    _write_all(self.handle, block)
+                there += len(block)
+                report(there)
 
     def _changed(self) -> Failure:
         self.changes += 1

@@ -102,7 +102,7 @@ def fetched(host: Host, image: str, origin: Origin) -> Iterator[Fetched]:
         yield Fetched(_cached(host, origin, origin.cache_dir, checksum), made_of)
     else:
         with files.temporary(host, image) as (handle, path):
-            download.Download(origin.place, handle, path, origin.timeout, pinned=checksum is not None).run()
+            download.Download(origin.place, handle, path, origin.timeout, pinned=checksum is not None, progress=host.progress).run()
             _verify(host, path, origin, checksum)
             yield Fetched(path, made_of, handle)
 
@@ -163,7 +163,7 @@ def _complete(host: Host, origin: Origin, checksum: Checksum, handle: int, path:
 
     try:
         for known in (resumed, Known()) if resumed.validator else (Known(),):
-            download.Download(origin.place, handle, part, origin.timeout, True, known, remember).run()
+            download.Download(origin.place, handle, part, origin.timeout, True, known, remember, host.progress).run()
             try:
                 _verify(host, part, origin, checksum)
                 break

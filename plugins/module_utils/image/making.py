@@ -32,8 +32,8 @@ def make_from_source(host: Host, action: actions.ImportImage) -> None:
         size = found.size if action.size is None else action.size
         if size < found.size:
             raise source_too_large(action.target, origin, size, found.size)
-        _check_room(host, action.target, ready.path, found)
-        with _made(host, action, ready, found, size) as (handle, temporary):
+        data = _check_room(host, action.target, ready.path, found)
+        with _made(host, action, ready, found, size, data) as (handle, temporary):
             fetch.refuse_changed(host, packed)
             origins.note(host, handle, action.target, ready.made_of)
             give_name(host, action, handle, temporary)
@@ -58,25 +58,17 @@ def created(
     """A temporary file with an image that has nothing in it yet."""
     words = qemu_img.option_words({**options, **_encryption(action)}, action.preallocation)
     with ExitStack() as stack:
-        yield _tried(stack, host, action, words, size, backing, qemu_img.TRIES)
-
-
-def _tried(
-    stack: ExitStack, host: Host, action: Making, words: Sequence[str], size: int, backing: Optional[Tuple[str, str]], left: int
-) -> Tuple[int, str]:
-    """The file goes with the stack. left: how often this may be tried again, each time with a new file."""
-    with ExitStack() as attempt:
-        handle, path = attempt.enter_context(files.temporary(host, action.target))
-        try:
-            with unlocking.way(host, action.format, secret_of(action)) as way:
-                qemu_img.create(host, action.target, path, way, words, size, backing)
-        except qemu_img.Unmeasured:
-            if not left:
-                raise
-            attempt.close()
-            return _tried(stack, host, action, words, size, backing, left - 1)
-        stack.enter_context(attempt.pop_all())
-    return handle, path
+        for left in reversed(range(qemu_img.TRIES)):
+            handle, path = stack.enter_context(files.temporary(host, action.target))
+            try:
+                with unlocking.way(host, action.format, secret_of(action)) as way:
+                    qemu_img.create(host, action.target, path, way, words, size, backing)
+                break
+            except qemu_img.Unmeasured:
+                if not left:
+                    raise
+                stack.close()  # the file is gone already, and the next one is another
+        yield handle, path
 
 
 def _encryption(action: Making) -> Dict[str, Any]:
@@ -104,7 +96,7 @@ def rebase_copy(host: Host, path: str, below: Sequence[str], way: Way) -> None:
     real = host.realpath(path)
     with files.temporary(host, real) as (handle, temporary):
         qemu_img.duplicate(host, path, real, handle, temporary)
-        qemu_img.rebase(host, path, ["-q", *way.head, *below, way.name(temporary)], way)
+        qemu_img.rebase(host, path, [*way.head, *below, way.name(temporary)], way)
         with explained("keep owner, group and mode", path):
             old = os.stat(host.path(real))
             os.fchown(handle, old.st_uid, old.st_gid)
@@ -135,26 +127,28 @@ def _unpacked(host: Host, image: str, packed: Fetched, label: str) -> Iterator[F
         yield Fetched(path, packed.made_of, handle)
 
 
-def _check_room(host: Host, image: str, source: str, found: Found) -> None:
-    """Seen before the file system is full: few clusters of a hostile image can stand for many."""
+def _check_room(host: Host, image: str, source: str, found: Found) -> int:
+    """About how many bytes are to be copied. Seen before the file system is full: few clusters of a hostile image can stand for many."""
     needed = qemu_img.data_size(host, source, found.format)
     free = os.statvfs(host.path(os.path.dirname(image)))
     room = free.f_bfree * free.f_frsize
     if needed is not None and free.f_blocks and needed > room:
         raise no_space(image, f"{shown(needed)} are needed, {shown(room)} are left")
+    return found.size if needed is None else min(needed, found.size)
 
 
 @contextmanager
-def _made(host: Host, action: actions.ImportImage, source: Fetched, found: Found, size: int) -> Iterator[Tuple[int, str]]:
-    """A temporary file with the finished image."""
+def _made(host: Host, action: actions.ImportImage, source: Fetched, found: Found, size: int, data: int) -> Iterator[Tuple[int, str]]:
+    """A temporary file with the finished image. data: bytes that are to be copied, about."""
     options = DEFAULTS.given() if action.format == "qcow2" else {}
     if action.encryption:
         with created(host, action, {**options, **action.options}, size) as (handle, path):
-            _encrypt(host, action, source.path, found, path)
+            _encrypt(host, action, source.path, found, path, data)
             yield handle, path
     elif not as_it_is(action, found):
         with files.temporary(host, action.target) as (handle, path):
-            _convert(host, action, source.path, found, size, qemu_img.option_words({**options, **action.options}, action.preallocation), path)
+            words = qemu_img.option_words({**options, **action.options}, action.preallocation)
+            _convert(host, action, source.path, found, size, words, path, data)
             yield handle, path
     elif source.handle is not None:
         _resize(host, action, source.path, found, size)
@@ -173,21 +167,21 @@ def as_it_is(action: actions.ImportImage, found: Found) -> bool:
     return found.whole and found.format == action.format and same and resizable and (action.preallocation or "off") == "off"
 
 
-def _convert(host: Host, action: actions.ImportImage, source: str, found: Found, size: int, options: List[str], path: str) -> None:
+def _convert(host: Host, action: actions.ImportImage, source: str, found: Found, size: int, options: List[str], path: str, data: int) -> None:
     formats = ["-f", found.format, "-O", action.format]
     if size == found.size:
-        qemu_img.copy(host, action.target, [*formats, *options, source, path], ordered=action.format != "raw")
+        qemu_img.copy(host, action.target, [*formats, *options, source, path], data, ordered=action.format != "raw")
     else:
         qemu_img.create(host, action.target, path, Way(action.format), options, size)
-        qemu_img.copy(host, action.target, [*formats, source, path], to_existing=True, ordered=action.format != "raw")
+        qemu_img.copy(host, action.target, [*formats, source, path], data, to_existing=True, ordered=action.format != "raw")
 
 
-def _encrypt(host: Host, action: actions.ImportImage, source: str, found: Found, path: str) -> None:
+def _encrypt(host: Host, action: actions.ImportImage, source: str, found: Found, path: str, data: int) -> None:
     """Into a new image. Its clusters that are preallocated do not read as zeros: what is in them was never encrypted."""
     with unlocking.way(host, action.format, secret_of(action)) as way:
         words = [*way.objects, "-f", found.format, "--target-image-opts", source, way.name(path)]
         zeros = (action.preallocation or "off") == "off"
-        qemu_img.copy(host, action.target, words, to_existing=True, zeros=zeros, way=way)
+        qemu_img.copy(host, action.target, words, data, to_existing=True, zeros=zeros, way=way)
 
 
 def _resize(host: Host, action: actions.ImportImage, path: str, found: Found, size: int) -> None:

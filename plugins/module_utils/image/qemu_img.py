@@ -33,6 +33,8 @@ _UNMEASURED = "Unable to get accurate CPU usage"
 LARGEST = 16 * 1024**4
 
 
+#: What qemu-img -p writes, again and again.
+_PERCENT = re.compile(rb"\(([0-9]+\.[0-9]+)/100%\)")
 #: A line of qemu-io's read -v: the offset and sixteen bytes, both hexadecimal.
 _DUMP = re.compile(r"^[0-9a-f]{8,}:\s+((?:[0-9a-f]{2}\s){16})", re.MULTILINE)
 
@@ -141,20 +143,27 @@ def data_size(host: Host, path: str, format_: str) -> Optional[int]:
 
 
 def copy(
-    host: Host, path: str, words: Sequence[str], to_existing: bool = False, ordered: bool = True, zeros: bool = True, way: Optional[Way] = None
+    host: Host,
+    path: str,
+    words: Sequence[str],
+    size: Optional[int],
+    to_existing: bool = False,
+    ordered: bool = True,
+    zeros: bool = True,
+    way: Optional[Way] = None,
 ) -> None:
-    """qemu-img convert. words: the formats, options, source and target. path: the image that the user named.
+    """qemu-img convert. words: the formats, options, source and target. path: the image that the user named. size: bytes to copy, about.
 
     The target is written past the host's page cache, where its file system can do that: an image has to be on disk before it gets its
     name, and so it is there when the last byte is written, at no cost to what else the host has in memory.
     to_existing: into an image that was just made, and reads as zeros unless zeros says otherwise. way: to the target.
     ordered: clusters are laid out in the order of the disk. Where a place is given by its number, as in a raw image, any order will do.
     """
-    head = [tool(host), "convert", "-q", *([] if ordered else ["-W"])]
+    head = [tool(host), "convert", "-p", *([] if ordered else ["-W"])]
     existing = ["-n", *(["--target-is-zero"] if zeros else [])] if to_existing else []
     direct = ["-t", "none"]
     while True:
-        result = host.run(limited(host, [*head, *direct, *existing, *words], _COPYING, dies=True), check=False, inherit=_inherited(way))
+        result = _copying(host, [*head, *direct, *existing, *words], "converting", size, way)
         if result.rc and direct and "O_DIRECT" in result.stderr:  # older tmpfs, some network and FUSE file systems
             direct = []
         elif result.rc and "--target-is-zero" in existing and "--target-is-zero" in result.stderr:  # before qemu 5.0
@@ -170,7 +179,7 @@ def duplicate(host: Host, path: str, source: str, handle: int, target: str) -> N
     with explained("read it", source):
         length = os.stat(host.path(source)).st_size
     if length:
-        copy(host, path, ["-U", "-f", "raw", "-O", "raw", source, target], ordered=False)
+        copy(host, path, ["-U", "-f", "raw", "-O", "raw", source, target], length, ordered=False)
     with explained("write it", path):
         os.ftruncate(handle, length)  # qemu-img rounds up to whole sectors
 
@@ -223,11 +232,15 @@ def change(host: Host, path: str, argv: Sequence[str], operation: str, way: Opti
 
 def rebase(host: Host, path: str, words: Sequence[str], way: Way) -> None:
     """qemu-img rebase, which may copy the whole of a backing file."""
-    _run(host, path, limited(host, [tool(host), "rebase", *words], _COPYING, dies=True), "put on another backing file", way)
+    result = _copying(host, [tool(host), "rebase", "-p", *words], "rebasing", None, way)
+    if result.rc:
+        raise explain(path, "put on another backing file", result)
 
 
-def commit(host: Host, path: str, argv: Sequence[str], way: Way) -> None:
-    _run(host, path, limited(host, argv, _COPYING, dies=True), "committed to its backing file", way)
+def commit(host: Host, path: str, words: Sequence[str], way: Way) -> None:
+    result = _copying(host, [tool(host), "commit", "-p", *words], "committing", None, way)
+    if result.rc:
+        raise explain(path, "committed to its backing file", result)
 
 
 def create(host: Host, path: str, target: str, way: Way, options: Sequence[str], size: int, backing: Optional[Tuple[str, str]] = None) -> None:
@@ -252,14 +265,22 @@ def option_words(options: Mapping[str, Any], preallocation: Optional[str] = None
     return ["-o", ",".join(words)] if given else []
 
 
-def _inherited(way: Optional[Way]) -> Tuple[int, ...]:
-    return way.inherit if way else ()
-
-
 def _run(host: Host, path: str, argv: Sequence[str], operation: str, way: Optional[Way]) -> None:
-    result = host.run(argv, check=False, inherit=_inherited(way))
+    result = host.run(argv, check=False, inherit=way.inherit if way else ())
     if result.rc:
         raise explain(path, operation, result)
+
+
+def _copying(host: Host, argv: Sequence[str], what: str, size: Optional[int], way: Optional[Way]) -> Result:
+    """A command with -p, which may take hours and says how far it is. size: bytes it has to copy, None where nobody knows."""
+    with host.progress.step(what, *((100, "percent") if size is None else (size,))) as report:
+
+        def heard(data: bytes) -> None:
+            percents = _PERCENT.findall(data)
+            if percents:
+                report(float(percents[-1]) if size is None else float(percents[-1]) * size / 100)
+
+        return host.follow(limited(host, argv, _COPYING, dies=True), heard, way.inherit if way else ())
 
 
 def explain(path: str, operation: str, result: Result) -> Failure:

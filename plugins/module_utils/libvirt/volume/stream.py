@@ -14,6 +14,7 @@ from typing import Any, Tuple
 
 from ...engine.errors import Failure
 from ...engine.host import explained
+from ...engine.progress import Report
 from ..connection import Connection
 
 SEAL = b"virtops: this upload was not finished".ljust(512, b"\0")
@@ -77,15 +78,16 @@ def _send_rest(connection: Connection, volume: Any, handle: Any, start: int, siz
     stream = connection.virt.newStream(0)
     volume.upload(stream, start, size - start, connection.api.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
     try:
-        position = start
-        while position < size:
-            data, end = _extent(handle.fileno(), position, size)
-            if data:
-                _send_data(stream, handle, position, end, whole)
-            else:
-                stream.sendHole(end - position, 0)
-                _zeros(whole, end - position)
-            position = end
+        with connection.host.progress.step("uploading", size) as report:
+            position = start
+            while position < size:
+                data, end = _extent(handle.fileno(), position, size)
+                if data:
+                    _send_data(stream, handle, position, end, whole, report)
+                else:
+                    stream.sendHole(end - position, 0)
+                    _zeros(whole, end - position)
+                position = end
     except BaseException:
         stream.abort()
         raise
@@ -93,7 +95,7 @@ def _send_rest(connection: Connection, volume: Any, handle: Any, start: int, siz
     return whole.hexdigest()
 
 
-def _send_data(stream: Any, handle: Any, position: int, end: int, whole: Any) -> None:
+def _send_data(stream: Any, handle: Any, position: int, end: int, whole: Any, report: Report) -> None:
     handle.seek(position)
     while position < end:
         chunk = handle.read(min(_CHUNK, end - position))
@@ -104,6 +106,7 @@ def _send_data(stream: Any, handle: Any, position: int, end: int, whole: Any) ->
         while view:
             view = view[stream.send(bytes(view)) :]
         position += len(chunk)
+        report(position)
 
 
 def _extent(descriptor: int, position: int, size: int) -> Tuple[bool, int]:
@@ -132,13 +135,19 @@ def _digest_of(connection: Connection, volume: Any, start: int, size: int) -> st
         return whole.hexdigest()
     stream = connection.virt.newStream(0)
     volume.download(stream, start, size - start, connection.api.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
-    while True:
-        chunk = stream.recvFlags(_CHUNK, connection.api.VIR_STREAM_RECV_STOP_AT_HOLE)
-        if chunk == -3:
-            _zeros(whole, stream.recvHole(0))
-        elif chunk:
-            whole.update(chunk)
-        else:
-            break
+    position = start
+    with connection.host.progress.step("checking", size) as report:
+        while True:
+            chunk = stream.recvFlags(_CHUNK, connection.api.VIR_STREAM_RECV_STOP_AT_HOLE)
+            if chunk == -3:
+                hole = stream.recvHole(0)
+                _zeros(whole, hole)
+                position += hole
+            elif chunk:
+                whole.update(chunk)
+                position += len(chunk)
+            else:
+                break
+            report(position)
     stream.finish()
     return whole.hexdigest()
