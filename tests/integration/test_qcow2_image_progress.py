@@ -31,7 +31,9 @@ for piece in iter(lambda: process.stdout.read1(32), b""):
     sys.stdout.buffer.flush()
     found = re.search(rb"([0-9.]+)/100%", piece)
     while gates and found and float(found[1]) >= gates[0][0]:
+        deadline = time.monotonic() + 60
         while not os.path.exists(os.path.join(os.path.dirname(__file__), gates[0][1])):
+            assert time.monotonic() < deadline
             time.sleep(0.02)
         del gates[0]
 sys.exit(process.wait())
