@@ -24,6 +24,7 @@ display = Display()
 
 _SLOW = 4  # where reading is dear, it takes at most one part in so many of the time,
 _RAREST = 10.0  # but is done every so many seconds
+_TRIES = 3  # that fail, one after another
 _PATIENCE = 2.0  # seconds that a reading which is under way holds up the end of the task
 
 
@@ -58,18 +59,19 @@ class ShowsProgress(Normal):
             reader.join(_PATIENCE)
 
     def _follow(self, id_: str, story: Story, over: threading.Event) -> None:
-        wait = FIRST
-        while not over.wait(wait):
+        wait, failures = FIRST, 0
+        while failures < _TRIES and not over.wait(wait):
             began = time.monotonic()
             try:
                 sample = parse(self._read(id_))
+                line = story.line(sample, time.monotonic()) if sample else None
+                failures = 0
+                if line and not over.is_set():
+                    display.display(line, stderr=True, screen_only=True)
             except Exception as error:  # whatever a connection plugin raises: the task goes on, only unseen
+                failures += 1
                 if not over.is_set():
                     self._complain(" ".join(str(error).split())[:300])
-                return
-            line = story.line(sample, time.monotonic()) if sample else None
-            if line and not over.is_set():
-                display.display(line, stderr=True, screen_only=True)
             wait = min(max(PERIOD, _SLOW * (time.monotonic() - began)), _RAREST)
 
     def _read(self, id_: str) -> str:
