@@ -12,7 +12,7 @@ import stat
 import subprocess
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Hashable, Iterator, List, Optional, Sequence, TypeVar, Union
+from typing import IO, Any, Callable, Dict, Hashable, Iterator, List, Optional, Sequence, TypeVar, Union, cast
 
 from . import temporary
 from .errors import Failure, NotReady
@@ -157,8 +157,7 @@ class Host:
             process = self.start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=tuple(inherit))
         with process, selectors.DefaultSelector() as pipes:
             for pipe in (process.stdout, process.stderr):
-                assert pipe is not None
-                pipes.register(pipe, selectors.EVENT_READ)
+                pipes.register(cast(IO[bytes], pipe), selectors.EVENT_READ)
             while pipes.get_map():
                 for key, _events in pipes.select():
                     data = os.read(key.fd, 65536)
