@@ -118,6 +118,30 @@ options:
       neigh_suppress:
         description: Answer ARP and neighbour discovery for the port from the bridge's own table.
         type: bool
+      vlans:
+        description:
+          - The VLANs of the port, all of them. Others are removed, and an empty list removes all.
+          - A new port has O(vlan_default_pvid), which goes as well unless it is listed.
+        type: list
+        elements: dict
+        suboptions:
+          vid:
+            description: A VLAN or a range of them, V(1) to V(4094), for example V(10) or V(20-29).
+            type: str
+            required: true
+          pvid:
+            description: Frames that come without a tag belong to this VLAN. At most one, and no range.
+            type: bool
+          untagged:
+            description: Frames of these VLANs leave without a tag.
+            type: bool
+      state:
+        description:
+          - The state of the port, which is only for O(stp=false). With a spanning tree the kernel decides.
+          - It lasts until the port's carrier comes back or the host reboots, so no back end of O(persist) keeps it, and every run sets it again.
+          - There is no blocking, which the kernel makes forwarding at once where there is no spanning tree.
+        type: str
+        choices: [disabled, listening, learning, forwarding]
   purge_ports:
     description: Release the ports that O(ports) does not list, except tap devices of running guests.
     type: bool
@@ -134,6 +158,36 @@ options:
   gateway6:
     description: The router of the default route of IPv6 by way of the bridge.
     type: str
+  dhcp4:
+    description:
+      - V(true) has the bridge ask for an IPv4 address by DHCP, which the back end of O(persist) does. Refused where there is none.
+      - A back end that begins with it only at its next start (NetworkManager, ifupdown) is told in RV(ignore:pending), unless a lease moved from a port.
+      - V(false) is for static O(addresses). Refused where the only IPv4 address is a lease, unless O(force=true).
+      - Where nothing is said, a bridge that takes an address by DHCP over from a port asks for it again.
+    type: bool
+  dhcp6:
+    description: The same for an IPv6 address by DHCPv6. Where nothing is said, what the port's own configuration says goes on.
+    type: bool
+  accept_ra:
+    description:
+      - Whether the host obeys router advertisements that come over the bridge, also when it forwards packets.
+      - Where no daemon does it (O(persist=none), O(persist=ifupdown)), it is the kernel's own value for the bridge, now as well.
+    type: bool
+  dns:
+    description:
+      - The name servers and search domains that the host has by way of the bridge, kept by the back end of O(persist).
+      - Where systemd-resolved runs, it is told at once. Elsewhere what is not in C(/etc/resolv.conf) yet is told in RV(ignore:pending).
+      - What is not said here goes on as the port's own configuration has it.
+    type: dict
+    suboptions:
+      nameservers:
+        description: Addresses of name servers. An empty list is none.
+        type: list
+        elements: str
+      search:
+        description: Domains to look short names up in. An empty list is none.
+        type: list
+        elements: str
   confirm:
     description:
       - What must hold before a change is kept. V(connection), the controller's choice where nothing is said, is a new connection to the host.
@@ -168,10 +222,11 @@ options:
       - An IPv4 address from DHCP is asked for again by way of the bridge.
       - Refused, before anything is changed, is what the back end cannot keep, and routes with several next hops. For V(networkd) these are
         O(vlan_stats_enabled), O(mcast_router), O(mcast_mld_version), O(group_address), O(nf_call_iptables) and its siblings, O(priority=0),
-        O(ports[].guard), O(ports[].root_block), O(ports[].bcast_flood), O(ports[].locked). V(networkmanager) keeps whole seconds, all options
+        O(ports[].guard), O(ports[].root_block), O(ports[].bcast_flood), O(ports[].locked). It and V(networkmanager) keep lists of VLANs
+        that have O(vlan_default_pvid) as new ports have it, or O(vlan_default_pvid=0). V(networkmanager) keeps whole seconds, all options
         of the bridge but O(mcast_igmp_version), O(mcast_mld_version), O(nf_call_iptables) and its siblings, and of ports O(ports[].priority),
         O(ports[].cost) and O(ports[].hairpin). V(netplan) keeps O(stp), the times, O(priority), O(ports[].priority) and O(ports[].cost), and,
-        rendered for systemd-networkd, no O(mtu) but that of the ports.
+        rendered for systemd-networkd, no O(mtu) but that of the ports. No VLANs.
     type: str
     choices: [auto, networkd, networkmanager, netplan, ifupdown, none]
   rollback_timeout:
@@ -217,6 +272,23 @@ options:
   vlan_stats_enabled:
     description: Count frames for each VLAN.
     type: bool
+  vlans:
+    description:
+      - The VLANs of the bridge itself, all of them, in which the host's own addresses are. Others are removed, and an empty list removes all.
+      - They have an effect only with O(vlan_filtering=true). A bridge in use begins to filter after its VLANs are right.
+    type: list
+    elements: dict
+    suboptions:
+      vid:
+        description: A VLAN or a range of them, V(1) to V(4094), for example V(10) or V(20-29).
+        type: str
+        required: true
+      pvid:
+        description: The host's own frames, which have no tag, belong to this VLAN. At most one, and no range.
+        type: bool
+      untagged:
+        description: The host gets frames of these VLANs without a tag.
+        type: bool
   mcast_router:
     description: Whether the bridge is a multicast router, V(0) never, V(1) as it is seen, V(2) always.
     type: int
@@ -318,6 +390,33 @@ EXAMPLES = r"""
     ports:
       - name: eth2
 
+- name: Sort guests into VLANs, with the trunk on one port and the host in VLAN 10
+  virtops.linux.bridge:
+    name: trunk0
+    vlan_filtering: true
+    vlan_default_pvid: 0
+    vlans:
+      - {vid: 10, pvid: true, untagged: true}
+    ports:
+      - name: eth2
+        vlans: [{vid: 10-29}]
+      - name: eth3
+        vlans:
+          - {vid: 20, pvid: true, untagged: true}
+    persist: networkd
+
+- name: Have the host's address from DHCP, and name servers of its own
+  virtops.linux.bridge:
+    name: br0
+    ports:
+      - name: eth1
+    dhcp4: true
+    accept_ra: false
+    dns:
+      nameservers: [203.0.113.53, "2001:db8::53"]
+      search: [example.org]
+    persist: networkd
+
 - name: Delete a bridge
   virtops.linux.bridge:
     name: guests0
@@ -375,9 +474,16 @@ resource:
       type: list
       elements: str
     ports:
-      description: All of its ports with their options.
+      description: All of its ports with their options, and with their C(vlans) where the bridge filters by them.
       type: list
       elements: dict
+    vlans:
+      description: The VLANs of the bridge itself, where it filters by them.
+      type: list
+      elements: dict
+    dns:
+      description: Its C(nameservers) and C(search) domains. Returned with O(dns).
+      type: dict
     persistent:
       description: Whether it is there after a reboot.
       type: bool

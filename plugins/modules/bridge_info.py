@@ -45,7 +45,8 @@ RETURN = r"""
 bridges:
   description:
     - The bridges, as options of M(virtops.linux.bridge).
-    - Without the ports of guests and containers, which come and go with those. A MAC address and an MTU that the kernel chose are left out.
+    - Without the ports of guests and containers, which come and go with those. A MAC address and an MTU that the kernel chose are left out,
+      and VLANs where the bridge does not look at them.
   returned: success
   type: list
   elements: dict
@@ -79,7 +80,7 @@ details:
       type: list
       elements: str
     vlans:
-      description: The VLANs of the bridge itself, C(vlan) to C(last), with C(pvid) and C(untagged).
+      description: The VLANs of the bridge itself, as the option C(vlans) of M(virtops.linux.bridge) has them.
       type: list
       elements: dict
     ports:

@@ -170,6 +170,47 @@ def test_vlan_option(option):
     cycle("bridge", {**BASE, "vlan_filtering": False})
 
 
+def test_vlans(veths):
+    """Where the kernel has them they are driven, each list against bridge's own words, and elsewhere refused with nothing left behind."""
+    port = {**BASE, "ports": [{"name": "vt-p0", "vlans": [{"vid": 10, "pvid": True, "untagged": True}, {"vid": "20-29"}]}]}
+    own = {**BASE, "vlans": [{"vid": 10}]}
+    apply("bridge", BASE)
+    if "vlan_filtering" not in inside("ls", f"/sys/class/net/{BRIDGE}/bridge"):
+        for params in (own, port):
+            assert "built without VLAN filtering" in refused("bridge", params, "unsupported_by_kernel", check_mode=True)
+        apply("bridge", {**BASE, "state": "absent"})
+        refused("bridge", {**own, **port}, "unsupported_by_kernel")
+        assert not exists(BRIDGE)
+        return
+    cycle("bridge", {**own, **port, "vlan_filtering": True})
+    found = {item["ifname"]: item["vlans"] for item in json.loads(inside("bridge", "-j", "vlan", "show"))}
+    assert found[BRIDGE] == [{"vlan": 10}] and found["vt-p0"][0] == {"vlan": 10, "flags": ["PVID", "Egress Untagged"]} and len(found["vt-p0"]) == 11
+    for given in ([{"vid": "5-6", "untagged": True}, {"vid": 7, "pvid": True}], []):
+        cycle("bridge", {**BASE, "vlans": given, "ports": [{"name": "vt-p0", "vlans": given}]})
+    assert inside("bridge", "-j", "vlan", "show").strip() == "[]"
+
+
+def test_the_state_of_a_port(veths):
+    for name in ("vt-q0", "vt-p0"):
+        ip("link", "set", "dev", name, "up")
+    apply("bridge", {**BASE, "ports": [{"name": "vt-p0"}]})
+    for state in ("disabled", "learning", "forwarding", "listening"):
+        cycle("bridge", {**BASE, "ports": [{"name": "vt-p0", "state": state, "cost": 7}]})
+        assert link("vt-p0")["linkinfo"]["info_slave_data"]["state"] == state
+    refused("bridge", {**BASE, "stp": True, "ports": [{"name": "vt-p0", "state": "learning"}]}, "stp_decides")
+    ip("link", "set", "dev", "vt-q0", "down")
+    refused("bridge", {**BASE, "ports": [{"name": "vt-p0", "state": "learning"}]}, "no_carrier")
+
+
+def test_router_advertisements():
+    apply("bridge", BASE)
+    option_cycle("bridge", BASE, "accept_ra", True, False)
+    assert inside("cat", f"/proc/sys/net/ipv6/conf/{BRIDGE}/accept_ra").strip() == "2"
+    apply("bridge", {**BASE, "state": "absent"})
+    cycle("bridge", {**BASE, "accept_ra": False})
+    assert inside("cat", f"/proc/sys/net/ipv6/conf/{BRIDGE}/accept_ra").strip() == "0"
+
+
 # option → value, other value, the file below brport and what it says for both
 PORT_OPTIONS = {
     "priority": (8, 32, "priority", "8", "32"),
@@ -490,6 +531,13 @@ def test_a_name_that_is_taken(veths):
         ({"rollback_id": "../x"}, "invalid_name"),
         ({"verify_hosts": ["example.org"]}, "invalid_address"),
         ({"verify_hosts": ["203.0.113.1:0"]}, "invalid_address"),
+        ({"vlans": [{"vid": "ten"}]}, "invalid_vlan"),
+        ({"vlans": [{"vid": "10-12"}, {"vid": 11}]}, "duplicate_vlan"),
+        ({"ports": [{"name": "vt-p0", "vlans": [{"vid": 4095}]}]}, "out_of_range"),
+        ({"ports": [{"name": "vt-p0", "state": "blocking"}]}, "invalid_options"),
+        ({"dhcp4": True}, "no_back_end"),
+        ({"dns": {"nameservers": ["ns1.example.org"]}}, "invalid_address"),
+        ({"dns": {"search": ["a b"]}}, "invalid_name"),
     ],
 )
 def test_bad_input(given, code):

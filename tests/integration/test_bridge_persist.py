@@ -143,6 +143,19 @@ def test_the_stanza_makes_the_bridge_again_on_a_bare_network(etc):
         settled("bridge", params)
 
 
+def test_addresses_and_names_by_the_daemons_are_kept(etc):
+    """networkd does not run here, so that what it would do is told to be pending; the files say all of it."""
+    named = {"dhcp4": True, "dhcp6": True, "accept_ra": False, "dns": {"nameservers": ["203.0.113.99", "2001:db8::53"], "search": ["example.org"]}}
+    result = cycle("bridge", {**TAKEN, **named, "persist": "networkd"})
+    assert result["pending"] == ["dhcp4", "dhcp6", "dns"] and result["restart_required"]
+    text = result["resource"]["files"][f"/etc/systemd/network/00-virtops-bridge-{BRIDGE}.network"]
+    assert {"DHCP=yes", "IPv6AcceptRA=no", "DNS=203.0.113.99", "DNS=2001:db8::53", "Domains=example.org"} <= set(text.splitlines())
+    assert "203.0.113.53" not in text, "the port's own name server"
+    settled("bridge", {"name": BRIDGE})
+    result = cycle("bridge", {"name": BRIDGE, "dhcp4": False, "dhcp6": False, "dns": {"nameservers": [], "search": []}})
+    assert result["pending"] == [] and "DHCP=" not in result["resource"]["files"][f"/etc/systemd/network/00-virtops-bridge-{BRIDGE}.network"]
+
+
 def test_a_file_that_was_edited_is_made_anew(etc):
     apply("bridge", {**TAKEN, "persist": "networkd"})
     for name in ("00-virtops-port-vt-p0.network", f"00-virtops-bridge-{BRIDGE}.netdev"):

@@ -13,7 +13,7 @@ from ..engine.plan import Action
 from . import plan_actions as plan
 from . import rollback
 from .fields import bridge_field, port_field
-from .read import PACKAGE
+from .read import PACKAGE, RESOLVECTL, accept_ra_knob
 
 BRIDGE = "bridge"
 
@@ -35,8 +35,17 @@ def apply(host: Host, action: Action) -> None:
     if isinstance(action, plan.ReloadBackend):
         host.run(action.argv)
         return
-    argv = [host.require("ip", PACKAGE), *command(action)]
-    batch = action.batch if isinstance(action, (plan.TakePort, plan.GiveBack, plan.SetGateway)) else None
+    if isinstance(action, plan.SetAcceptRa):
+        host.write_knob(accept_ra_knob(action.target), action.value)
+        return
+    if isinstance(action, plan.SetDns):
+        for word, given in (("dns", action.nameservers), ("domain", action.search)):
+            if given is not None:
+                host.run([host.require(RESOLVECTL, "systemd-resolved"), word, action.target, *(given or ("",))])
+        return
+    of_bridge = isinstance(action, (plan.SetVlans, plan.SetPortState))
+    argv = [host.require("bridge" if of_bridge else "ip", PACKAGE), *command(action)]
+    batch = action.batch if isinstance(action, (plan.TakePort, plan.GiveBack, plan.SetGateway, plan.SetVlans)) else None
     result = host.run(argv, check=False) if batch is None else host.run(argv, stdin="".join(f"{line}\n" for line in batch), check=False)
     if result.rc:
         if "not supported" in result.stderr and isinstance(action, plan.CreateBridge) and "vlan_filtering" in action.options:
@@ -128,6 +137,13 @@ def _bring_up(action: plan.BringUp) -> Sequence[str]:
     return ["link", "set", "dev", action.target, "up"]
 
 
+@command.register
+def _set_state(action: plan.SetPortState) -> Sequence[str]:
+    # Not by ip, after which the kernel looks at the port's carrier anew and makes a disabled port forwarding.
+    return ["link", "set", "dev", action.target, "state", str(action.number)]
+
+
+@command.register(plan.SetVlans)
 @command.register(plan.TakePort)
 @command.register(plan.GiveBack)
 @command.register(plan.SetGateway)

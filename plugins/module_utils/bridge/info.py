@@ -9,11 +9,13 @@ from typing import Any, Dict, List, Mapping
 
 from ..engine.host import Host
 from .attached import guests, namespaces
-from .model import Observed
+from .model import Observed, Port
 from .persist.model import NONE
 from .persist.read import stored
+from .plan import port_options
 from .plan_persist import shown
-from .read import ADDRESS_SET, PACKAGE, from_json, parse_bridge, parse_link
+from .read import ADDRESS_SET, PACKAGE, from_json, parse_bridge, parse_link, vlans, with_vlans
+from .vlans import shown as shown_vlans
 
 SPEC: Dict[str, Any] = {"argument_spec": {"name": {"type": "str"}}}
 
@@ -29,7 +31,8 @@ def gather(host: Host, params: Mapping[str, Any]) -> Json:
     wanted = [name for name in names if params["name"] in (None, name)]
     if not wanted:
         return {"bridges": [], "details": {}}
-    observed = [_bridge(host, links, name) for name in wanted]
+    memberships = vlans(host)
+    observed = [with_vlans(_bridge(host, links, name), memberships) for name in wanted]
     return {"bridges": [options(links, item) for item in observed], "details": _details(host, links, observed)}
 
 
@@ -42,10 +45,13 @@ def options(links: List[Json], observed: Observed) -> Json:
     """The bridge as options of bridge. Ports of guests and containers come and go with those, so they are no declaration."""
     of_containers = {item["ifname"] for item in links if "link_netnsid" in item}
     ports = [port for port in observed.ports if not port.of_guest and port.name not in of_containers]
-    shown_ports = [{"name": port.name, **port.options} for port in sorted(ports, key=lambda port: port.name)]
+    filtering = bool(observed.options.get("vlan_filtering"))
+    shown_ports = [port_options(port, filtering) for port in sorted(ports, key=lambda port: port.name)]
     found: Json = {"name": observed.name, "state": "present", **observed.options}
     if observed.mac_fixed:
         found["mac_address"] = observed.mac
+    if filtering:
+        found["vlans"] = shown_vlans(observed.vlans)
     if observed.mtu != min([port.mtu for port in observed.ports], default=_DEFAULT_MTU):
         found["mtu"] = observed.mtu
     found["addresses"] = [item.cidr for item in observed.addresses if not item.automatic]
@@ -61,21 +67,19 @@ def options(links: List[Json], observed: Observed) -> Json:
 
 def _details(host: Host, links: List[Json], observed: List[Observed]) -> Json:
     by_name = {item["ifname"]: item for item in links}
-    tool = host.which("bridge")
-    vlans = {item["ifname"]: parse_vlans(item) for item in _said(host, tool, "vlan", "show")}
-    table = _said(host, tool, "fdb", "show")
+    table = from_json(host.run([host.require("bridge", PACKAGE), "-j", "fdb", "show"], check=False).stdout)
     taps, containers = guests(host), namespaces(host)
     found: Json = {}
     for item in observed:
         link = by_name[item.name]
-        ports = [_port(by_name[port.name], vlans, taps, containers) for port in sorted(item.ports, key=lambda port: port.name)]
+        ports = [_port(by_name[port.name], port, taps, containers) for port in sorted(item.ports, key=lambda port: port.name)]
         found[item.name] = {
             "up": item.up,
             "operstate": link.get("operstate", "").lower(),
             "mac_address": item.mac,
             "mtu": item.mtu,
             "leased": [address.cidr for address in item.leased],
-            "vlans": vlans.get(item.name, []),
+            "vlans": shown_vlans(item.vlans),
             "ports": ports,
             "fdb": [parse_entry(entry) for entry in table if _is_of(entry, item)],
             "backend": item.stored.backend,
@@ -84,12 +88,7 @@ def _details(host: Host, links: List[Json], observed: List[Observed]) -> Json:
     return found
 
 
-def _said(host: Host, tool: Any, *words: str) -> List[Json]:
-    # Without VLANs in the kernel some versions answer with an error, and there are none.
-    return from_json(host.run([tool, "-j", *words], check=False).stdout) if tool else []
-
-
-def _port(link: Json, vlans: Mapping[str, Any], taps: Mapping[str, Json], containers: Mapping[int, Json]) -> Json:
+def _port(link: Json, port: Port, taps: Mapping[str, Json], containers: Mapping[int, Json]) -> Json:
     info = link.get("linkinfo", {})
     return {
         "name": link["ifname"],
@@ -97,23 +96,10 @@ def _port(link: Json, vlans: Mapping[str, Any], taps: Mapping[str, Json], contai
         "up": "UP" in link["flags"],
         "mac_address": link.get("address"),
         "mtu": link["mtu"],
-        "state": info.get("info_slave_data", {}).get("state", ""),
-        "vlans": vlans.get(link["ifname"], []),
+        "state": port.state,
+        "vlans": shown_vlans(port.vlans),
         "attached": taps.get(link["ifname"]) or containers.get(link.get("link_netnsid", -1)) or {},
     }
-
-
-def parse_vlans(item: Json) -> List[Json]:
-    """An item of "bridge -j vlan show"."""
-    return [
-        {
-            "vlan": entry["vlan"],
-            "last": entry.get("vlanEnd", entry["vlan"]),
-            "pvid": "PVID" in entry.get("flags", []),
-            "untagged": "Egress Untagged" in entry.get("flags", []),
-        }
-        for entry in item.get("vlans", [])
-    ]
 
 
 def _is_of(entry: Json, bridge: Observed) -> bool:

@@ -7,13 +7,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
+from . import vlans as vlan_lists
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Value, parsed
 from .model_rollback import Rollback, rollback
 from .persist.model import Stored
+from .vlans import Vlans
 
+#: Source: BR_STATE_* in linux/if_bridge.h, in the order of their numbers. The last, blocking, is left out: without a spanning tree the kernel
+#: makes it forwarding at once.
+PORT_STATES = ("disabled", "listening", "learning", "forwarding")
 INHERIT = "inherit"
 DEFAULT_ROUTE = "default_route"
 
@@ -27,18 +32,31 @@ SPEC: Dict[str, Any] = {
         "ports": {
             "type": "list",
             "elements": "dict",
-            "options": {"name": {"type": "str", "required": True}, **{item.name: item.spec() for item in PORT_FIELDS}},
+            "options": {
+                "name": {"type": "str", "required": True},
+                **{item.name: item.spec() for item in PORT_FIELDS},
+                "vlans": vlan_lists.SPEC,
+                "state": {"type": "str", "choices": list(PORT_STATES)},
+            },
         },
         "purge_ports": {"type": "bool", "default": False},
         "move_addresses": {"type": "bool"},
         "gateway4": {"type": "str"},
         "gateway6": {"type": "str"},
+        "dhcp4": {"type": "bool"},
+        "dhcp6": {"type": "bool"},
+        "accept_ra": {"type": "bool"},
+        "dns": {
+            "type": "dict",
+            "options": {"nameservers": {"type": "list", "elements": "str"}, "search": {"type": "list", "elements": "str"}},
+        },
         "persist": {"type": "str", "choices": ["auto", "networkd", "networkmanager", "netplan", "ifupdown", "none"]},
         "rollback_timeout": {"type": "int"},
         "confirm": {"type": "str", "choices": ["connection", "gateway", "none"]},
         "verify_hosts": {"type": "list", "elements": "str"},
         "rollback_id": {"type": "str"},
         **{item.name: item.spec() for item in BRIDGE_FIELDS},
+        "vlans": vlan_lists.SPEC,
         "force": {"type": "bool", "default": False},
     },
 }
@@ -46,20 +64,23 @@ SPEC: Dict[str, Any] = {
 # Source: dev_valid_name() in net/core/dev.c; IFNAMSIZ is 16 with the closing zero.
 _NAME = re.compile(r"[^\s/:\x00]{1,15}")
 _MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}")
+_DOMAIN = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 _LOWEST_MTU, _HIGHEST_MTU = 68, 65535
 
 
 @dataclass(frozen=True)
 class WantedPort:
-    """A port that is to be in the bridge. options: only what the user said."""
+    """A port that is to be in the bridge. options: only what the user said. vlans, state: None leaves alone."""
 
     name: str
     options: Mapping[str, Value] = field(default_factory=dict)
+    vlans: Optional[Vlans] = None
+    state: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Desired:
-    """options: of the bridge, only what the user said. ports, addresses: None leaves alone, () empties.
+    """options: of the bridge, only what the user said. ports, addresses, vlans: None leaves alone, () empties. vlans: of the bridge itself.
 
     purge: ports that are not listed are released. move: what ports have goes to the bridge; None where there is something.
     gateways: (4 or 6, address). rollback: None where nobody watches over the change. persist: the back end that keeps the bridge; None
@@ -79,6 +100,17 @@ class Desired:
     gateways: Tuple[Tuple[str, str], ...] = ()
     rollback: Optional[Rollback] = None
     persist: Optional[str] = None
+    vlans: Optional[Vlans] = None
+    dhcp4: Optional[bool] = None
+    dhcp6: Optional[bool] = None
+    accept_ra: Optional[bool] = None
+    nameservers: Optional[Tuple[str, ...]] = None
+    search: Optional[Tuple[str, ...]] = None
+
+    @property
+    def has_vlans(self) -> bool:
+        """Whether something is said of VLANs, of the bridge or of a port."""
+        return self.vlans is not None or any(port.vlans is not None for port in self.ports or ())
 
 
 @dataclass(frozen=True)
@@ -122,7 +154,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Port:
-    """A port of the bridge."""
+    """A port of the bridge. state: of the spanning tree, the kernel's word. carrier: whether somebody is at the other end."""
 
     name: str
     kind: str = ""
@@ -130,6 +162,9 @@ class Port:
     up: bool = True
     options: Mapping[str, Value] = field(default_factory=dict)
     mac: Optional[str] = None
+    vlans: Vlans = ()
+    state: str = ""
+    carrier: bool = True
 
     @property
     def of_guest(self) -> bool:
@@ -145,7 +180,9 @@ class Observed:
     advertisements), which their own client keeps. default_route: whether the host is reached through the bridge.
     elsewhere: the addresses of the host's other interfaces, as (interface, address with prefix). leased: the addresses with a lifetime.
     routes: by way of the bridge, in ip's words, without those that the kernel makes. carries_session: this task came over it.
-    stored: the network configuration.
+    stored: the network configuration. vlans: of the bridge itself. Those of it and of its ports are only read where they are of interest.
+    accept_ra: the kernel's own value of it, or that of new interfaces where there is no bridge yet; None without IPv6. resolver: the name
+    servers and search domains that systemd-resolved has for it; None where that does not run. resolv_conf: all that the host asks.
     """
 
     name: str
@@ -164,6 +201,10 @@ class Observed:
     routes: Tuple[Tuple[str, ...], ...] = ()
     carries_session: bool = False
     stored: Stored = field(default_factory=Stored)
+    vlans: Vlans = ()
+    accept_ra: Optional[str] = None
+    resolver: Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]] = None
+    resolv_conf: Tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -194,7 +235,31 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         gateways=tuple((family, _gateway(params[f"gateway{family}"], family)) for family in ("4", "6") if params[f"gateway{family}"]),
         rollback=rollback(params),
         persist=params["persist"],
+        vlans=vlan_lists.parsed(params["vlans"], "vlans"),
+        dhcp4=params["dhcp4"],
+        dhcp6=params["dhcp6"],
+        accept_ra=params["accept_ra"],
+        nameservers=_listed(params["dns"], "nameservers", _server),
+        search=_listed(params["dns"], "search", _domain),
     )
+
+
+def _listed(dns: Optional[Mapping[str, Any]], key: str, checked: Callable[[str], str]) -> Optional[Tuple[str, ...]]:
+    given = (dns or {}).get(key)
+    return None if given is None else tuple(dict.fromkeys(checked(text) for text in given))
+
+
+def _server(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise Failure(f"dns: nameservers: {text!r} is not an address; write it as 203.0.113.53 or 2001:db8::53", "invalid_address") from None
+
+
+def _domain(text: str) -> str:
+    if not _DOMAIN.fullmatch(text):
+        raise Failure(f"dns: search: {text!r} is not a domain; write it as example.org", "invalid_name")
+    return text.rstrip(".").lower()
 
 
 def _gateway(text: str, family: str) -> str:
@@ -226,7 +291,8 @@ def _ports(given: Optional[List[Mapping[str, Any]]]) -> Optional[Tuple[WantedPor
             raise Failure(f"ports: {name!r} is not the name of an interface; use a name without spaces, / and :", "invalid_name")
         if name in found:
             raise Failure(f"ports: {name} is listed twice; list it once with all its options", "duplicate_port")
-        found[name] = WantedPort(name, parsed(PORT_FIELDS, item, f"ports: {name}: "))
+        place = f"ports: {name}: "
+        found[name] = WantedPort(name, parsed(PORT_FIELDS, item, place), vlan_lists.parsed(item.get("vlans"), f"{place}vlans"), item.get("state"))
     return tuple(found.values())
 
 

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
 from .fields import BRIDGE_FIELDS, Value
-from .model import INHERIT, Address, Desired, Link, Observed, Port, WantedPort, is_link_local, network
+from .model import INHERIT, PORT_STATES, Address, Desired, Link, Observed, Port, WantedPort, is_link_local, network
 from .persist.ifupdown import MAIN, READS_FOLDER
 from .persist.model import NONE, Stored
 from .plan_actions import (
@@ -25,12 +25,18 @@ from .plan_actions import (
     SetMacAddress,
     SetMtu,
     SetPortOption,
+    SetPortState,
+    TakePort,
 )
 from .plan_guard import guarded
 from .plan_move import default_gateways, gateways, give_back, take, takes, to_take
+from .plan_names import live_names, pending
+from .plan_names import shown as shown_names
 from .plan_persist import persist
 from .plan_persist import shown as shown_files
+from .plan_vlans import filtering_last, vlans
 from .refuse import refuse_absent, refuse_present
+from .vlans import shown as shown_vlans
 
 BRIDGE = "bridge"
 
@@ -55,14 +61,17 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
         shown["mtu"] = observed.mtu
     shown.update((name, observed.options.get(name)) for name in desired.options)
     if desired.ports is not None:
-        wanted = {observed.links[port.name].name: port.options for port in desired.ports}
+        wanted = {observed.links[port.name].name: port for port in desired.ports}
         stranded = {link.name: {"addresses": [item.cidr for item in link.held]} for link in to_take(observed, desired)}
         shown["ports"] = [
-            {"name": port.name, "up": port.up, **{key: port.options.get(key) for key in wanted[port.name]}, **stranded.get(port.name, {})}
+            {"name": port.name, "up": port.up, **_shown_of(port, wanted[port.name]), **stranded.get(port.name, {})}
             if port.name in wanted
             else {"name": port.name}
             for port in sorted(observed.ports, key=lambda port: port.name)
         ]
+    shown.update(shown_names(observed, desired))
+    if desired.vlans is not None:
+        shown["vlans"] = shown_vlans(observed.vlans)
     for family, _gateway in desired.gateways:
         shown[f"gateway{family}"] = default_gateways(observed, family)
     if desired.addresses is None and desired.ports and desired.move is not False:
@@ -74,12 +83,30 @@ def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
     return shown
 
 
+def _shown_of(port: Port, wanted: WantedPort) -> Dict[str, Any]:
+    """What the user spoke of."""
+    found: Dict[str, Any] = {key: port.options.get(key) for key in wanted.options}
+    if wanted.vlans is not None:
+        found["vlans"] = shown_vlans(port.vlans)
+    if wanted.state is not None:
+        found["state"] = port.state
+    return found
+
+
+def port_options(port: Port, filtering: bool) -> Dict[str, Any]:
+    """A port in the words of the module's options. Its VLANs are of interest where the bridge filters by them."""
+    return {"name": port.name, **port.options, **({"vlans": shown_vlans(port.vlans)} if filtering else {})}
+
+
 def facts(observed: Observed) -> Dict[str, Any]:
     """The whole bridge, in the words of the module's options."""
     shown: Dict[str, Any] = {"persistent": observed.stored.backend != NONE, "backend": observed.stored.backend}
     if observed.exists:
         shown.update(observed.options, mac_address=observed.mac, mtu=observed.mtu)
-        shown["ports"] = [{"name": port.name, **port.options} for port in sorted(observed.ports, key=lambda port: port.name)]
+        filtering = bool(observed.options.get("vlan_filtering"))
+        shown["ports"] = [port_options(port, filtering) for port in sorted(observed.ports, key=lambda port: port.name)]
+        if filtering:
+            shown["vlans"] = shown_vlans(observed.vlans)
         shown["addresses"] = [item.cidr for item in observed.addresses if not item.automatic]
     return shown
 
@@ -111,12 +138,15 @@ def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
     if to_take(observed, desired):
         after = _up(after, actions)  # before routes lead through it
     after = _ports(after, desired, actions)
+    after = vlans(observed, after, desired, actions)
+    after = _states(after, desired, actions)
     after = _mtu(observed, after, desired, actions)
     after = _addresses(after, desired, actions)
     after = _up(after, actions)
     after = gateways(after, desired, actions)
     after = persist(observed, after, desired, actions, warnings)
-    return Plan(guarded(observed, desired, actions), after, warnings=tuple(warnings))
+    after = live_names(after, desired, actions)
+    return Plan(guarded(observed, desired, actions), after, pending(observed, after, desired), tuple(warnings))
 
 
 def _up(observed: Observed, actions: List[Action]) -> Observed:
@@ -129,22 +159,27 @@ def _bridge_itself(observed: Observed, desired: Desired, actions: List[Action]) 
     mac = _wanted_mac(observed, desired)
     fixed = observed.mac_fixed or mac is not None
     if not observed.exists:
-        actions.append(CreateBridge(desired.name, mac, _at_creation(desired.options)))
-        return replace(observed, kind=BRIDGE, options=dict(desired.options), mac=mac, mac_fixed=fixed)
+        actions.append(CreateBridge(desired.name, mac, _at_creation(desired)))
+        of_kernel: Mapping[str, Value] = {"vlan_filtering": False, "vlan_default_pvid": 1} if desired.has_vlans else {}
+        return replace(observed, kind=BRIDGE, options={**of_kernel, **desired.options}, mac=mac, mac_fixed=fixed)
     if mac is not None and (mac != observed.mac or not observed.mac_fixed):
         actions.append(SetMacAddress(desired.name, mac))
+    options = {**observed.options, **desired.options}
+    if filtering_last(observed, desired):
+        options["vlan_filtering"] = False
     for name in _in_order(desired.options):
-        if observed.options[name] != desired.options[name]:
-            actions.append(SetBridgeOption(desired.name, name, desired.options[name]))
-    return replace(observed, options={**observed.options, **desired.options}, mac=mac or observed.mac, mac_fixed=fixed)
+        if observed.options[name] != options[name]:
+            actions.append(SetBridgeOption(desired.name, name, options[name]))
+    return replace(observed, options=options, mac=mac or observed.mac, mac_fixed=fixed)
 
 
-def _at_creation(options: Mapping[str, Value]) -> Mapping[str, Value]:
+def _at_creation(desired: Desired) -> Mapping[str, Value]:
     """A kernel without VLAN filtering refuses vlan_filtering, even off, and takes its other options without keeping them.
 
     So that they are refused too, vlan_filtering goes with them; and off alone, which every new bridge is, stays out.
     """
-    if {"vlan_default_pvid", "vlan_protocol", "vlan_stats_enabled"} & set(options):
+    options = desired.options
+    if desired.has_vlans or {"vlan_default_pvid", "vlan_protocol", "vlan_stats_enabled"} & set(options):
         return {"vlan_filtering": False, **options}
     return {name: value for name, value in options.items() if (name, value) != ("vlan_filtering", False)}
 
@@ -201,6 +236,18 @@ def _port(observed: Observed, current: Optional[Port], wanted: WantedPort, actio
     if not current.up:
         actions.append(BringUp(current.name))
     return replace(current, up=True, options={**current.options, **wanted.options})
+
+
+def _states(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
+    """After all else of the ports: what ip sets of one has the kernel look at its carrier anew, which makes it forwarding."""
+    states = {observed.links[port.name].name: port.state for port in desired.ports or () if port.state is not None}
+    touched = {action.target for action in actions if isinstance(action, (SetPortOption, BringUp))}
+    touched.update(action.port for action in actions if isinstance(action, (AddPort, TakePort)))
+    for port in observed.ports:
+        state = states.get(port.name)
+        if state is not None and (port.state != state or port.name in touched):
+            actions.append(SetPortState(port.name, state, PORT_STATES.index(state)))
+    return replace(observed, ports=tuple(replace(port, state=states.get(port.name) or port.state) for port in observed.ports))
 
 
 def _mtu(before: Observed, observed: Observed, desired: Desired, actions: List[Action]) -> Observed:

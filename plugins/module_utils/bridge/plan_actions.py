@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 from ..engine.plan import HIDDEN, Action
 from .fields import Value
@@ -136,6 +136,38 @@ class SetPortOption(Action):
 
     option: str
     value: Value
+
+
+@dataclass(frozen=True)
+class SetVlans(Action):
+    """All VLANs of a port, or of the bridge itself. target: the interface. batch: lines for bridge."""
+
+    vlans: Tuple[Mapping[str, Any], ...]
+    batch: Lines = field(default=(), metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class SetPortState(Action):
+    """target: the port. number: the kernel's."""
+
+    state: str
+    number: int = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class SetAcceptRa(Action):
+    """Whether the kernel obeys router advertisements. value: the kernel's."""
+
+    accept_ra: bool
+    value: str = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
+class SetDns(Action):
+    """What systemd-resolved asks by way of the interface, until the reboot."""
+
+    nameservers: Optional[Lines] = None
+    search: Optional[Lines] = None
 
 
 @dataclass(frozen=True)

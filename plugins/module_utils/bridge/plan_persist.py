@@ -103,17 +103,36 @@ def _kept(before: Observed, after: Observed, desired: Desired) -> Kept:
         addresses = tuple(item.cidr for item in ours)
     else:
         addresses = _followed(base.addresses, [item.cidr for item in before.addresses], [item.cidr for item in ours])
-    dhcp4 = _leased(before, desired) or (base.dhcp4 and desired.addresses is None)
+    leased = _leased(before, desired) or (base.leased and desired.addresses is None)
+    asks4 = _said(_said(desired.dhcp4, base.dhcp4), leased)
+    ports = _ports(before, after, desired)
+    port_vlans = {**base.port_vlans, **{before.links[port.name].name: port.vlans for port in desired.ports or () if port.vlans is not None}}
+    vlans = base.vlans if desired.vlans is None else desired.vlans
+    options = {**base.options, **desired.options}
+    if after.options.get("vlan_filtering") and (vlans is not None or port_vlans):
+        # Without these two, the lists would not mean the same.
+        options = {**{name: after.options[name] for name in ("vlan_filtering", "vlan_default_pvid") if name in after.options}, **options}
     routes = tuple(filter(_lasting, after.routes)) if old is None else _followed(base.routes, before.routes, list(filter(_lasting, after.routes)))
     return Kept(
         mac=_mac(before, after, desired),
         mtu=desired.mtu or base.mtu,
-        options=_ordered(BRIDGE_FIELDS, {**base.options, **desired.options}),
-        ports=_ports(before, after, desired),
+        options=_ordered(BRIDGE_FIELDS, options),
+        ports=ports,
         addresses=addresses,
-        routes=routes if dhcp4 else tuple(possible(routes, addresses)),
-        dhcp4=dhcp4,
+        routes=routes if asks4 else tuple(possible(routes, addresses)),
+        leased=leased,
+        dhcp4=_said(desired.dhcp4, base.dhcp4),
+        dhcp6=_said(desired.dhcp6, base.dhcp6),
+        accept_ra=_said(desired.accept_ra, base.accept_ra),
+        nameservers=_said(desired.nameservers, base.nameservers),
+        search=_said(desired.search, base.search),
+        vlans=vlans,
+        port_vlans={name: port_vlans[name] for name in ports if name in port_vlans},
     )
+
+
+def _said(now: Any, before: Any) -> Any:
+    return before if now is None else now
 
 
 def _followed(base: Tuple[Any, ...], before: Any, after: Any) -> Tuple[Any, ...]:

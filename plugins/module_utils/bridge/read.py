@@ -16,8 +16,12 @@ from .guard.routes import Words, address_words, cidr, described, devices, is_of_
 from .model import DEFAULT_ROUTE, Address, Desired, Link, Observed, Port
 from .persist.read import stored
 from .plan_move import uplink
+from .vlans import Vlans, from_kernel
 
 PACKAGE = "iproute2"
+RESOLVECTL = "resolvectl"
+#: What systemd-resolved keeps while it runs.
+_RESOLVED = "/run/systemd/resolve/stub-resolv.conf"
 
 # Source: include/uapi/linux/netdevice.h: NET_ADDR_SET, an address that was set and that ports do not change.
 ADDRESS_SET = "3"
@@ -38,10 +42,52 @@ def read(host: Host, desired: Desired) -> Observed:
             routes=tuple(words for words in _of_device(routes, desired.name) if not is_of_kernel(words)),
             carries_session=session is not None and any(item.cidr.split("/")[0] == session for item in (*observed.addresses, *observed.leased)),
         )
+    if observed.exists and (desired.has_vlans or observed.options.get("vlan_filtering")):
+        observed = with_vlans(observed, vlans(host))
     if desired.present:
+        observed = _names(host, observed, desired)
         wanted = _wanted_links(host, links, desired, routes, session, observed)
         observed = replace(observed, links=wanted, elsewhere=addresses_elsewhere(links, {desired.name, *(link.name for link in wanted.values())}))
     return observed
+
+
+def _names(host: Host, observed: Observed, desired: Desired) -> Observed:
+    """What of the network is not ip's: read where somebody speaks of it."""
+    if desired.accept_ra is not None:
+        default = (host.try_read("/proc/sys/net/ipv6/conf/default/accept_ra") or "").strip()
+        found = (host.try_read(accept_ra_knob(observed.name)) or "").strip() if observed.exists else default
+        observed = replace(observed, accept_ra=found or None)
+    if desired.nameservers is not None or desired.search is not None:
+        tool = host.which(RESOLVECTL) if host.exists(_RESOLVED) else None
+        observed = replace(observed, resolv_conf=tuple(resolver_words(host.try_read("/etc/resolv.conf") or "")))
+        if tool:
+            said = [_of_link(host.run([tool, word, observed.name], check=False).stdout) if observed.exists else () for word in ("dns", "domain")]
+            observed = replace(observed, resolver=(said[0], said[1]))
+    return observed
+
+
+def accept_ra_knob(bridge: str) -> str:
+    return f"/proc/sys/net/ipv6/conf/{bridge}/accept_ra"
+
+
+def _of_link(text: str) -> Tuple[str, ...]:
+    """What "resolvectl dns LINK" says: Link 3 (br0): 203.0.113.53."""
+    return tuple(text.partition("): ")[2].split())
+
+
+def resolver_words(text: str) -> List[str]:
+    lines = [line.split() for line in text.splitlines()]
+    return [word for words in lines if words and words[0] in ("nameserver", "search", "domain") for word in words[1:]]
+
+
+def vlans(host: Host) -> Dict[str, Vlans]:
+    """Interface → its VLANs. A kernel without them answers with an error, or with none."""
+    return from_kernel(from_json(host.run([host.require("bridge", PACKAGE), "-j", "vlan", "show"], check=False).stdout))
+
+
+def with_vlans(observed: Observed, found: Mapping[str, Vlans]) -> Observed:
+    ports = tuple(replace(port, vlans=found.get(port.name, ())) for port in observed.ports)
+    return replace(observed, vlans=found.get(observed.name, ()), ports=ports)
 
 
 def _routes(host: Host, ip: str, family: str) -> str:
@@ -147,6 +193,8 @@ def _port(item: Dict[str, Any]) -> Port:
         up="UP" in item["flags"],
         options=_values(PORT_FIELDS, info.get("info_slave_data", {})),
         mac=item.get("address"),
+        state=info.get("info_slave_data", {}).get("state", ""),
+        carrier="LOWER_UP" in item["flags"],
     )
 
 

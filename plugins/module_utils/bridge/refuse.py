@@ -9,6 +9,7 @@ from typing import List
 from ..engine.errors import Failure
 from .model import Desired, Link, Observed, clash
 from .plan_move import takes, uplink
+from .vlans import without
 
 _STP_DELAYS = (2, 30)  # seconds; source: BR_MIN_FORWARD_DELAY and BR_MAX_FORWARD_DELAY in net/bridge/br_private.h
 _VLAN_OPTIONS = ("vlan_filtering", "vlan_default_pvid", "vlan_protocol", "vlan_stats_enabled")
@@ -38,6 +39,10 @@ def refuse_present(observed: Observed, desired: Desired) -> List[str]:
     _clashes(observed, desired)
     warnings: List[str] = []
     present = {port.name for port in observed.ports}
+    filters = desired.options.get("vlan_filtering", observed.options.get("vlan_filtering", False))
+    if desired.has_vlans and not filters:
+        warnings.append(f"{observed.name}: its VLANs have no effect before it filters by them; set vlan_filtering: true")
+    _states(observed, desired)
     for port in desired.ports or ():
         link = observed.links[port.name]
         if link.name not in present:
@@ -67,6 +72,24 @@ def _options(observed: Observed, desired: Desired) -> None:
         if option not in observed.options or (option == "vlan_filtering" and value and no_vlans):
             what = "VLAN filtering" if option in _VLAN_OPTIONS else f"the bridge option {option}"
             raise Failure(f"{name}: this kernel was built without {what}; leave {option} out, or boot another kernel", "unsupported_by_kernel")
+    if desired.has_vlans and no_vlans:
+        raise Failure(f"{name}: this kernel was built without VLAN filtering; leave vlans out, or boot another kernel", "unsupported_by_kernel")
+
+
+def _states(observed: Observed, desired: Desired) -> None:
+    stp = desired.options.get("stp", observed.options.get("stp", False))
+    ports = {port.name: port for port in observed.ports}
+    for wanted in desired.ports or ():
+        name = observed.links[wanted.name].name
+        if wanted.state is None:
+            continue
+        if stp:
+            raise Failure(f"{name}: with STP the kernel alone decides on the state of a port; leave state out, or set stp: false", "stp_decides")
+        port = ports.get(name)
+        if port is not None and port.up and not port.carrier and wanted.state not in ("disabled", port.state):
+            raise Failure(
+                f"{name}: has no carrier, without which the kernel keeps a port disabled; connect it first, or leave state out", "no_carrier"
+            )
 
 
 def _removals(observed: Observed, desired: Desired) -> None:
@@ -77,6 +100,11 @@ def _removals(observed: Observed, desired: Desired) -> None:
     lost = [port.name for port in observed.ports if desired.purge and port.name not in wanted and not port.of_guest]
     if desired.addresses is not None:
         lost += [item.cidr for item in observed.addresses if not item.automatic and item.cidr not in desired.addresses]
+    if observed.options.get("vlan_filtering"):
+        given = {observed.links[port.name].name: port.vlans for port in desired.ports or ()}
+        named = [(port.name, port.vlans, given.get(port.name)) for port in observed.ports]
+        for name, there, kept in [*named, (observed.name, observed.vlans, desired.vlans)]:
+            lost += [f"VLAN {item.vid} of {name}" for item in without(there, kept)] if kept is not None else []
     if lost:
         raise Failure(
             f"{observed.name}: the host is reached through it, so taking {', '.join(lost)} away may cut this host off; "

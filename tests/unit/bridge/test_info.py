@@ -43,9 +43,10 @@ def test_all_that_is_told_of_a_bridge(tmp_path):
     assert [port["name"] for port in bridge["ports"]] == ["vt-c1"] and bridge["ports"][0]["cost"] == 7
     details = found["details"]["vt-c0"]
     assert [port["name"] for port in details["ports"]] == ["vt-c1", "vt-c3"] and details["ports"][1]["kind"] == "tun"
-    assert details["ports"][0]["vlans"][0] == {"vlan": 1, "last": 1, "pvid": True, "untagged": True}
-    assert details["ports"][0]["vlans"][1] == {"vlan": 10, "last": 20, "pvid": False, "untagged": False}
-    assert details["vlans"] == [{"vlan": 1, "last": 1, "pvid": True, "untagged": False}]
+    assert details["ports"][0]["vlans"][0] == {"vid": "1", "pvid": True, "untagged": True}
+    assert details["ports"][0]["vlans"][1] == {"vid": "10-20", "pvid": False, "untagged": False}
+    assert details["vlans"] == [{"vid": "1", "pvid": True, "untagged": False}]
+    assert "vlans" not in bridge, "a bridge that does not look at them is declared without"
     assert details["fdb"] == [
         {"mac": "52:54:00:00:00:10", "port": "vt-c1", "local": False, "static": False, "vlan": 10},
         {"mac": "52:54:00:00:00:01", "port": "vt-c0", "local": True, "static": False},

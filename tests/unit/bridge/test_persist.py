@@ -183,7 +183,7 @@ def test_a_bridge_that_runs_already_is_kept_as_it_is():
         stored=host_with("networkd", {}),
     )
     kept = converged(planner.plan, observed, Desired("br0", persist="auto")).after.stored.kept
-    assert kept == Kept(mac=MAC, ports={"eth0": {}}, addresses=("203.0.113.7/24",), dhcp4=True)
+    assert kept == Kept(mac=MAC, ports={"eth0": {}}, addresses=("203.0.113.7/24",), leased=True)
 
 
 def test_nothing_is_written_where_nothing_is_said():
@@ -271,7 +271,7 @@ def test_stanzas_come_back_byte_for_byte(text):
 def test_a_record_that_was_edited_is_made_anew():
     kept = Kept(mac=MAC, ports={"eth0": {"cost": 7}}, addresses=("203.0.113.7/24",), routes=(("default", "via", "203.0.113.1"),))
     assert record(header("br0", kept)) == kept
-    assert record("# Declared: {") is None and record('# Declared: {"mac": null}') is None and record("") is None
+    assert record("# Declared: {") is None and record('# Declared: {"mac": null, "colour": 1}') is None and record("") is None
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ import re
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from ...engine.errors import Failure
+from .. import vlans as vlan_lists
 from ..fields import bridge_field, port_field
 from .marks import aside, give_back, instead, mark, marked
-from .model import Argv, Kept, Stored, Texts, Wanted, header, is_ours
+from .model import ACCEPT_RA, Argv, Kept, Stored, Texts, Wanted, header, is_ours
 
 MAIN = "/etc/network/interfaces"
 FOLDER = "/etc/network/interfaces.d"
@@ -71,8 +72,10 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
 
 
 def gaps(kept: Kept, stored: Stored) -> List[str]:
-    """What cannot be kept: nothing, because ip does it all."""
-    return []
+    """What cannot be kept: of what ip does, nothing."""
+    asked = [name for name, wanted in (("dhcp4", kept.asks4), ("dhcp6", kept.dhcp6)) if wanted]
+    clients = "dhclient, dhcpcd or udhcpc"
+    return [f"{name}, because no client for it is installed ({clients})" for name in asked if not stored.has_client]
 
 
 def warnings(bridge: str, kept: Kept, stored: Stored) -> List[str]:
@@ -97,7 +100,7 @@ def _lines(bridge: str, kept: Kept, hidden: Dict[str, List[str]]) -> Iterator[st
         yield f"iface {port} inet manual"
         yield ""
     yield f"auto {bridge}"
-    yield f"iface {bridge} inet {'dhcp' if kept.dhcp4 else 'manual'}"
+    yield f"iface {bridge} inet {'dhcp' if kept.asks4 else 'manual'}"
     address = f" address {kept.mac}" if kept.mac else ""
     yield f"    pre-up [ -d /sys/class/net/{bridge} ] || ip link add name {bridge}{address} type bridge"
     for words in _settings(bridge, kept):
@@ -111,7 +114,12 @@ def _lines(bridge: str, kept: Kept, hidden: Dict[str, List[str]]) -> Iterator[st
             item = port_field(name)
             text = ("on" if value else "off") if item.form == "flag" else item.write(value)
             yield f"    pre-up ip link set dev {port} type bridge_slave {item.key} {text}"
+        yield from (f"    pre-up bridge {line}" for line in _vlan_lines(port, kept.port_vlans.get(port)))
         yield f"    pre-up ip link set dev {port} up"
+    yield from (f"    pre-up bridge {line}" for line in _vlan_lines(bridge, kept.vlans, of_bridge=True))
+    if kept.accept_ra is not None:
+        knob = f"/proc/sys/net/ipv6/conf/{bridge}/accept_ra"
+        yield f"    pre-up [ ! -e {knob} ] || echo {ACCEPT_RA[kept.accept_ra]} > {knob}"
     if kept.mtu:
         yield f"    pre-up ip link set dev {bridge} mtu {kept.mtu}"
     yield f"    pre-up ip link set dev {bridge} up"
@@ -119,8 +127,26 @@ def _lines(bridge: str, kept: Kept, hidden: Dict[str, List[str]]) -> Iterator[st
         yield f"    up ip address replace {cidr} dev {bridge}"
     for route in kept.routes:
         yield f"    up ip route replace {' '.join(route)}"
-    yield from (f"    {line}" for lines in hidden.values() for line in lines if line.startswith("dns-"))
+    for key, values in (("dns-nameservers", kept.nameservers), ("dns-search", kept.search)):
+        if values:
+            yield f"    {key} {' '.join(values)}"
+    yield from (f"    {line}" for lines in hidden.values() for line in lines if line.startswith("dns-") and not _replaced(line, kept))
     yield f"    post-down ip link delete dev {bridge}"
+    if kept.dhcp6:
+        yield ""
+        yield f"iface {bridge} inet6 dhcp"
+        if kept.accept_ra is not None:
+            yield f"    accept_ra {ACCEPT_RA[kept.accept_ra]}"
+
+
+def _replaced(line: str, kept: Kept) -> bool:
+    """Whether a line on name servers of a port's is not the bridge's, because that has its own."""
+    key = line.split()[0]
+    return (kept.nameservers is not None and key.startswith("dns-nameserver")) or (kept.search is not None and key in ("dns-search", "dns-domain"))
+
+
+def _vlan_lines(link: str, given: Optional[vlan_lists.Vlans], of_bridge: bool = False) -> Tuple[str, ...]:
+    return () if given is None else vlan_lists.lines(link, given, of_bridge)
 
 
 def _settings(bridge: str, kept: Kept) -> Iterator[str]:

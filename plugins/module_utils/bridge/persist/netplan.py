@@ -16,7 +16,7 @@ from ...engine.errors import Failure
 from ..fields import BRIDGE_FIELDS, Value
 from .marks import aside, give_back, instead, marked
 from .model import NETWORKD, NETWORKMANAGER, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours
-from .netplan_text import Definition, body, definitions, is_content, keys, renderer
+from .netplan_text import Definition, body, definitions, is_content, keys, renderer, without_keys
 from .networkd import RELOAD as RELOAD_NETWORKD
 from .networkmanager import RELOAD as RELOAD_NETWORKMANAGER
 
@@ -95,9 +95,25 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
                         if key in _TO_BRIDGE:
                             carried.setdefault(key, body(text, span, indent=6))
         found[path] = _set_aside(path, text, taken, bridge)
-    if not (kept.addresses or kept.dhcp4):
-        carried = {}
+    carried = _said_by_nobody(kept, carried) if kept.routed else {}
     return {**found, _path(bridge): header(bridge, kept) + "".join(f"{line}\n" for line in _lines(bridge, kept, names, carried))}
+
+
+def _said_by_nobody(kept: Kept, carried: Mapping[str, List[str]]) -> Dict[str, List[str]]:
+    """What the ports' own definitions say, without what tasks have said of the bridge."""
+    found = dict(carried)
+    for key, said in (("dhcp6", kept.dhcp6), ("accept-ra", kept.accept_ra)):
+        if said is not None:
+            found.pop(key, None)
+    servers = found.pop("nameservers", [])
+    declared = [key for key, said in (("addresses", kept.nameservers), ("search", kept.search)) if said is not None]
+    left = without_keys(servers, declared) if declared else servers
+    return {**found, "nameservers": left} if left else found
+
+
+def daemon(stored: Stored) -> str:
+    """The one that everything is rendered for."""
+    return _renderer(stored)
 
 
 def reload(stored: Stored) -> List[Argv]:
@@ -124,6 +140,8 @@ def gaps(kept: Kept, stored: Stored) -> List[str]:
         found += [f"{name}: {value}, because NetworkManager takes whole seconds" for name, value in fractions]
     for port, options in kept.ports.items():
         found += [f"the option {name} of the port {port}" for name, value in options.items() if name not in _PORT_KEYS or not value]
+    if kept.vlans is not None or kept.port_vlans:
+        found.append("VLANs of the bridge and of its ports")
     return found + [f"the route {' '.join(route)}" for route in kept.routes if _route(route) is None]
 
 
@@ -155,19 +173,31 @@ def _lines(bridge: str, kept: Kept, names: Mapping[str, str], carried: Mapping[s
         if given:
             yield f"        {key}:"
             yield from (f"          {_text(member)}: {value}" for member, value in given.items())
-    if kept.dhcp4:
+    if kept.asks4:
         yield "      dhcp4: true"
+    for key, said in (("dhcp6", kept.dhcp6), ("accept-ra", kept.accept_ra)):
+        if said is not None:
+            yield f"      {key}: {_value(said)}"
     if kept.addresses:
         yield "      addresses:"
         yield from (f"        - {_text(cidr)}" for cidr in kept.addresses)
-    elif not kept.dhcp4:
+    elif not kept.routed:
         yield "      optional: true"
     if kept.routes:
         yield "      routes:"
         for route in kept.routes:
             yield from (f"        {'- ' if not number else '  '}{line}" for number, line in enumerate(_route(route) or []))
-    for lines in carried.values():
-        yield from lines
+    for key, lines in carried.items():
+        if key != "nameservers":
+            yield from lines
+    servers = [_listed(key, said) for key, said in (("addresses", kept.nameservers), ("search", kept.search)) if said]
+    if servers or "nameservers" in carried:
+        yield from carried.get("nameservers", ["      nameservers:"])
+        yield from servers
+
+
+def _listed(key: str, given: Tuple[str, ...]) -> str:
+    return f"        {key}: [{', '.join(map(_text, given))}]"
 
 
 def _text(text: str) -> str:

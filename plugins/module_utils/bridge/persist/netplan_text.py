@@ -127,6 +127,19 @@ def body(text: str, span: Span, indent: int) -> List[str]:
     return [" " * indent + line[_indent(lines[0]) :] for line in lines]
 
 
+def without_keys(lines: List[str], names: List[str]) -> List[str]:
+    """The lines of a key without some of the keys below it; none where nothing is left."""
+    _key, inline, span = next(iter(_children(lines, (0, len(lines)))), ("", "", (0, 0)))
+    if inline:
+        raise Failure(
+            f"{lines[0].strip()}: is on one line in netplan's own file, which cannot be taken apart; write a key a line, or say all of dns",
+            "backend_unsuitable",
+        )
+    taken = {number for key, _value, (start, end) in _children(lines, (span[0] + 1, span[1])) if key in names for number in range(start, end)}
+    left = [line for number, line in enumerate(lines) if number not in taken]
+    return left if len(left) > 1 else []
+
+
 def renderer(text: str) -> str:
     """What a file wants everything rendered for; empty where it does not say."""
     lines = text.splitlines(keepends=True)

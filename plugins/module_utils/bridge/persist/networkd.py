@@ -14,8 +14,9 @@ from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ...engine.errors import Failure
 from ..fields import Value
+from ..vlans import Vlans
 from .ini import Section, sections, written
-from .model import NETWORKD, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours
+from .model import NETWORKD, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours, vlan_gaps
 
 FOLDERS = ("/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
 FOLDER = FOLDERS[0]
@@ -103,7 +104,7 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
     found[_record_path(bridge)] = header(bridge, kept) + written(_netdev(bridge, kept))
     found[_network_path(bridge)] = header(bridge) + written(_network(bridge, kept, carried))
     for port, options in kept.ports.items():
-        found[_port_path(port)] = header(bridge) + written(_port(bridge, port, options, carried[port]))
+        found[_port_path(port)] = header(bridge) + written([*_port(bridge, port, options, carried[port]), *_vlans(kept.port_vlans.get(port))])
     for path in found:
         if path in files and not is_ours(files[path], bridge):
             raise Failure(f"{path}: was not written for {bridge} by this module; move it away, or set persist: none", "file_in_the_way")
@@ -131,6 +132,7 @@ def gaps(kept: Kept, stored: Stored) -> List[str]:
     if kept.options.get("priority") == 0:
         found.append("the bridge option priority: 0")  # it takes 0 for not set
     found += [f"the option {name} of the port {port}" for port, options in kept.ports.items() for name in options if name not in _PORT_KEYS]
+    found += vlan_gaps(kept)
     return found + [f"the route {' '.join(route)}" for route in kept.routes if _route(route) is None]
 
 
@@ -159,23 +161,38 @@ def _netdev(bridge: str, kept: Kept) -> List[Section]:
 
 
 def _network(bridge: str, kept: Kept, carried: Dict[str, List[Section]]) -> List[Section]:
-    routed = bool(kept.addresses or kept.dhcp4)
     link = [f"MTUBytes={kept.mtu}"] if kept.mtu else []
-    if not routed:
+    if not kept.routed:
         link.append("RequiredForOnline=no")
     lines = ["ConfigureWithoutCarrier=yes"]  # guests come and go, its addresses stay
-    lines += ["DHCP=ipv4"] if kept.dhcp4 else []
+    clients = ["ipv4"] * kept.asks4 + ["ipv6"] * bool(kept.dhcp6)
+    lines += [f"DHCP={'yes' if len(clients) == 2 else clients[0]}"] if clients else []
     lines += [f"Address={cidr}" for cidr in kept.addresses]
+    accept_ra = None if kept.accept_ra is None else (_value(kept.accept_ra),)
+    said = (("IPv6AcceptRA", accept_ra), ("DNS", kept.nameservers), ("Domains", kept.search))
+    lines += [f"{key}={value}" for key, values in said for value in values or ()]
+    declared = tuple(f"{key}=" for key, values in said if values is not None)
     found: List[Section] = [("Match", [f"Name={bridge}"])]
     found += [("Link", link)] if link else []
     others: List[Section] = []
-    for name, given in (section for port in kept.ports if routed for section in carried[port]):
+    if kept.dhcp6 and kept.accept_ra is False:
+        others.append(("DHCPv6", ["WithoutRA=solicit"]))  # else the client waits for a router that says so
+    if kept.dhcp6 is False:
+        others.append(("IPv6AcceptRA", ["DHCPv6Client=no"]))
+    for name, given in (section for port in kept.ports if kept.routed for section in carried[port]):
         if name == "Network":
-            lines += [line for line in given if _TO_BRIDGE.match(line)]
+            lines += [line for line in given if _TO_BRIDGE.match(line) and not line.startswith(declared)]
         elif name in ("DHCP", "DHCPv4", "DHCPv6", "IPv6AcceptRA"):
             others.append((name, given))
     routes = [("Route", _route(route) or []) for route in kept.routes]
-    return [*found, ("Network", list(dict.fromkeys(lines))), *others, *routes]
+    return [*found, ("Network", list(dict.fromkeys(lines))), *others, *routes, *_vlans(kept.vlans)]
+
+
+def _vlans(given: Optional[Vlans]) -> List[Section]:
+    return [
+        ("BridgeVLAN", [f"VLAN={item.vid}", *([f"PVID={item.vid}"] * item.pvid), *([f"EgressUntagged={item.vid}"] * item.untagged)])
+        for item in given or ()
+    ]
 
 
 def _port(bridge: str, port: str, options: Mapping[str, Value], carried: List[Section]) -> List[Section]:

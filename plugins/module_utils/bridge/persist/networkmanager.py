@@ -15,9 +15,10 @@ from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ...engine.errors import Failure
 from ..fields import BRIDGE_FIELDS, Value
+from ..vlans import Vlans
 from .ini import Section, sections, values, written
 from .marks import aside, give_back, instead, marked
-from .model import NETWORKMANAGER, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours
+from .model import NETWORKMANAGER, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours, vlan_gaps
 
 FOLDER = "/etc/NetworkManager/system-connections"
 RELOAD: Argv = ("nmcli", "connection", "reload")
@@ -48,6 +49,7 @@ _ROUTERS = ("disabled", "auto", "enabled")
 _TIMES = tuple(field.name for field in BRIDGE_FIELDS if field.form == "seconds")
 #: Methods of IPv6 that go on on the bridge. manual is for addresses, which are declared.
 _METHODS6 = ("auto", "dhcp", "link-local", "disabled")
+_ADDRESSED = ("auto", "dhcp", "manual")
 #: Keys of [ipv4] and [ipv6] that are declared of the bridge. What else a port's profile says of DNS, DHCP and rules goes on.
 _DECLARED = re.compile(r"method|address(es)?\d*|gateway|routes?\d*(_options)?")
 #: Sections of a port's own profile that are of the host's place in the network, or that ours has in its own words.
@@ -106,7 +108,8 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
                 carried.setdefault(port, profile)
     found[_path(bridge)] = header(bridge, kept) + written(_bridge(bridge, kept, carried))
     for port, options in kept.ports.items():
-        found[_port_path(bridge, port)] = header(bridge) + written(_port(bridge, port, options, carried.get(port, [])))
+        profile = _port(bridge, port, options, carried.get(port, []), kept.port_vlans.get(port))
+        found[_port_path(bridge, port)] = header(bridge) + written(profile)
     for path in found:
         if path in files and path not in bare and not is_ours(files[path], bridge):
             raise Failure(f"{path}: was not written for {bridge} by this module; move it away, or set persist: none", "file_in_the_way")
@@ -128,25 +131,44 @@ def gaps(kept: Kept, stored: Stored) -> List[str]:
         f"{name}: {value}, because it takes whole seconds" for name, value in kept.options.items() if name in _TIMES and float(value) != int(value)
     ]
     found += [f"the option {name} of the port {port}" for port, options in kept.ports.items() for name in options if name not in _PORT_KEYS]
-    return found + [f"the route {' '.join(route)}" for route in kept.routes if _route(route) is None]
+    if (kept.vlans or any(kept.port_vlans.values())) and not kept.options.get("vlan_filtering"):
+        found.append("VLANs without vlan_filtering: true")
+    profiles = [section for _path, text in _others(stored.files) for port in kept.ports for section in _of_port(text, port, stored)]
+    own = values(profiles, "ipv6").get("method")
+    methods = {"4": _method4(kept), "6": _method6(kept, own)}
+    if kept.dhcp6 is False and methods["6"] == "auto":
+        found.append("dhcp6: false with router advertisements, which it obeys when they ask for DHCPv6")
+    lone = [address for address in kept.nameservers or () if methods["6" if ":" in address else "4"] not in _ADDRESSED]
+    found += [f"the name server {address} of a bridge without any such address" for address in lone]
+    if kept.search and not _searching(kept, profiles):
+        found.append("search domains of a bridge without any address")
+    return found + vlan_gaps(kept) + [f"the route {' '.join(route)}" for route in kept.routes if _route(route) is None]
 
 
 # Our profiles
 
 
 def _connection(name: str, kind: str, interface: str) -> List[str]:
-    number = uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.bridge.linux.virtops")
-    return [f"id={name}", f"uuid={number}", f"type={kind}", f"interface-name={interface}", f"autoconnect-priority={_PRIORITY}"]
+    return [f"id={name}", f"uuid={_uuid(name)}", f"type={kind}", f"interface-name={interface}", f"autoconnect-priority={_PRIORITY}"]
+
+
+def _uuid(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.bridge.linux.virtops"))
+
+
+def is_active(bridge: str, device: str) -> bool:
+    """device: what NetworkManager keeps of the bridge in /run/NetworkManager/devices."""
+    return f"connection-uuid={_uuid(_PREFIX + bridge)}" in device.split()
 
 
 def _bridge(bridge: str, kept: Kept, carried: Mapping[str, List[Section]]) -> List[Section]:
-    routed = bool(kept.addresses or kept.dhcp4)
-    profiles = [section for profile in carried.values() for section in profile] if routed else []
+    profiles = [section for profile in carried.values() for section in profile] if kept.routed else []
     zone = [f"zone={value}" for key, value in values(profiles, "connection").items() if key == "zone"]
     ethernet = [f"cloned-mac-address={kept.mac}"] if kept.mac else []
     ethernet += [f"mtu={kept.mtu}"] if kept.mtu else []
     # Its own default is a spanning tree, the kernel's is none.
     options = [f"{_BRIDGE_KEYS[name]}={_value(name, value)}" for name, value in {"stp": False, **kept.options}.items() if name in _BRIDGE_KEYS]
+    options += _vlans(kept.vlans)
     return [
         ("connection", [*_connection(f"{_PREFIX}{bridge}", "bridge", bridge), "autoconnect-slaves=1", *zone]),
         *([("ethernet", ethernet)] if ethernet else []),
@@ -157,15 +179,9 @@ def _bridge(bridge: str, kept: Kept, carried: Mapping[str, List[Section]]) -> Li
 
 
 def _addressing(family: str, kept: Kept, profiles: List[Section]) -> List[str]:
-    addresses = [cidr for cidr in kept.addresses if (":" in cidr) == (family == "6")]
+    addresses = [cidr for cidr in kept.addresses if _is_of(family, cidr)]
     given = values(profiles, f"ipv{family}")
-    if family == "4":
-        method = "auto" if kept.dhcp4 else "manual" if addresses else "disabled"
-    else:
-        own = given.get("method")
-        method = own if own in _METHODS6 else "manual" if addresses else "ignore"
-        if addresses and method in ("disabled", "link-local"):
-            method = "manual"
+    method = _method4(kept) if family == "4" else _method6(kept, given.get("method"))
     routes = [route for route in kept.routes if (":" in route[0]) == (family == "6")]
     lines = [f"method={method}"]
     lines += [f"address{number}={cidr}" for number, cidr in enumerate(addresses, 1)]
@@ -173,13 +189,52 @@ def _addressing(family: str, kept: Kept, profiles: List[Section]) -> List[str]:
         text, options = _route(route) or ("", "")
         lines.append(f"route{number}={text}")
         lines += [f"route{number}_options={options}"] if options else []
-    return [*lines, *(f"{key}={value}" for key, value in given.items() if key != "method" and not _DECLARED.fullmatch(key))]
+    servers = [address for address in kept.nameservers or () if _is_of(family, address)]
+    lines += [f"dns={''.join(f'{address};' for address in servers)}"] if servers else []
+    if kept.search and family == _searching(kept, profiles):
+        lines.append(f"dns-search={''.join(f'{domain};' for domain in kept.search)}")
+    declared = ["dns"] * (kept.nameservers is not None) + ["dns-search"] * (kept.search is not None)
+    return [*lines, *(f"{key}={value}" for key, value in given.items() if key not in declared and not _DECLARED.fullmatch(key))]
 
 
-def _port(bridge: str, port: str, options: Mapping[str, Value], carried: List[Section]) -> List[Section]:
+def _is_of(family: str, address: str) -> bool:
+    return (":" in address) == (family == "6")
+
+
+def _method4(kept: Kept) -> str:
+    return "auto" if kept.asks4 else "manual" if any(_is_of("4", cidr) for cidr in kept.addresses) else "disabled"
+
+
+def _method6(kept: Kept, own: Optional[str]) -> str:
+    """own: that of the port's own profile. auto is router advertisements, and DHCPv6 where they say so. dhcp is DHCPv6 alone."""
+    addresses = any(_is_of("6", cidr) for cidr in kept.addresses)
+    if kept.accept_ra or (kept.dhcp6 and kept.accept_ra is None):
+        return "auto"
+    if kept.dhcp6:
+        return "dhcp"
+    if kept.accept_ra is False or (kept.dhcp6 is False and own == "dhcp"):
+        return "manual" if addresses else "link-local"
+    method = own if own in _METHODS6 else "manual" if addresses else "ignore"
+    return "manual" if addresses and method in ("disabled", "link-local") else method
+
+
+def _searching(kept: Kept, profiles: List[Section]) -> str:
+    """The family that the search domains are of: NetworkManager takes them only of one that has addresses."""
+    if _method4(kept) != "disabled":
+        return "4"
+    return "6" if _method6(kept, values(profiles, "ipv6").get("method")) in _ADDRESSED else ""
+
+
+def _vlans(given: Optional[Vlans]) -> List[str]:
+    words = [f"{item.vid}{' pvid' * item.pvid}{' untagged' * item.untagged}" for item in given or ()]
+    return [f"vlans={', '.join(words)}"] if words else []
+
+
+def _port(bridge: str, port: str, options: Mapping[str, Value], carried: List[Section], vlans: Optional[Vlans]) -> List[Section]:
     kind = values(carried, "connection").get("type", "ethernet")
     of_link = [(name, lines) for name, lines in carried if name not in _NOT_OF_LINK]
     lines = [f"{_PORT_KEYS[name]}={_value(name, value)}" for name, value in options.items() if name in _PORT_KEYS]
+    lines += _vlans(vlans)
     connection = [*_connection(f"{_PREFIX}{bridge}-port-{port}", kind, port), f"master={bridge}", "slave-type=bridge"]
     return [("connection", connection), *of_link, *([("bridge-port", lines)] if lines else [])]
 
@@ -233,6 +288,11 @@ def _is_for(profile: List[Section], port: str, stored: Stored) -> bool:
         return name == port
     mac = values(profile, "ethernet", "802-3-ethernet").get("mac-address", "").lower()
     return bool(mac) and mac == stored.macs.get(port)
+
+
+def _of_port(text: str, port: str, stored: Stored) -> List[Section]:
+    profile = sections(text)
+    return profile if _is_for(profile, port, stored) else []
 
 
 def _set_aside(text: str, bridge: str) -> str:

@@ -29,7 +29,16 @@ def stored(host: Host, bridge: str, links: List[Dict[str, Any]]) -> Stored:
     files.update(_texts(host, [f"{profiles}/{name}" for name in host.list(profiles) if not name.startswith(".") and not name.endswith("~")]))
     running = tuple(name for name, state in _STATES if host.exists(state))
     macs = {item["ifname"]: item.get("permaddr") or item.get("address", "") for item in links}
-    found = Stored(found=_found(host, files, running), running=running, files=files, macs=macs, mtus={item["ifname"]: item["mtu"] for item in links})
+    device = next((host.try_read(f"{_STATES[1][1]}/{item.get('ifindex')}") for item in links if item["ifname"] == bridge), None)
+    found = Stored(
+        found=_found(host, files, running),
+        running=running,
+        files=files,
+        macs=macs,
+        mtus={item["ifname"]: item["mtu"] for item in links},
+        has_client=any(host.which(name) for name in ("dhclient", "dhcpcd", "udhcpc")),
+        activated=networkmanager.is_active(bridge, device or ""),
+    )
     for name, backend in ((NETWORKD, networkd), (IFUPDOWN, ifupdown), (NETPLAN, netplan), (NETWORKMANAGER, networkmanager)):
         ours = backend.own(bridge, files)
         if ours:
