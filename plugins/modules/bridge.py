@@ -161,7 +161,8 @@ options:
   dhcp4:
     description:
       - V(true) has the bridge ask for an IPv4 address by DHCP, which the back end of O(persist) does. Refused where there is none.
-      - A back end that begins with it only at its next start (NetworkManager, ifupdown) is told in RV(ignore:pending), unless a lease moved from a port.
+      - Where the back end begins with it only at its next start (NetworkManager, ifupdown), it is in RV(ignore:pending), unless a lease moved
+        from a port.
       - V(false) is for static O(addresses). Refused where the only IPv4 address is a lease, unless O(force=true).
       - Where nothing is said, a bridge that takes an address by DHCP over from a port asks for it again.
     type: bool
