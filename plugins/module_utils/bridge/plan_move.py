@@ -115,14 +115,19 @@ def _merged(old: Sequence[Words], new: Iterable[Words]) -> Tuple[Words, ...]:
 
 
 def default_gateways(observed: Observed, family: str) -> List[str]:
-    return [gateway for words in observed.routes if _is_default(words, family) for gateway in gateways_of((*words, ""))]
+    return [gateway for words in observed.routes if _is_default(words, family) for gateway in _by_way_of(words)]
+
+
+def _by_way_of(words: Words) -> List[str]:
+    """The gateways of a route. Some daemons say onlink where nobody asked for it."""
+    return gateways_of([word for word in words if word != "onlink"])
 
 
 def gateways(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
     for family, gateway in desired.gateways:
         present = [words for words in observed.routes if _is_default(words, family)]
         wanted = _default(family, gateway, observed.name, present)
-        if [gateways_of((*words, "")) for words in present] == [[gateway]]:
+        if [_by_way_of(words) for words in present] == [[gateway]]:
             continue
         networks = [ipaddress.ip_interface(item.cidr).network for item in (*observed.addresses, *observed.leased)]
         if not ipaddress.ip_address(gateway).is_link_local and not any(ipaddress.ip_address(gateway) in item for item in networks):

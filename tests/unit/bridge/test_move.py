@@ -119,6 +119,8 @@ def test_a_gateway_is_set_and_changed():
             ("route delete default via 203.0.113.1 dev br0 metric 50", "route replace default via 203.0.113.254 dev br0 metric 50"),
         ),
     )
+    onlink = replace(BRIDGED, routes=(("default", "via", "203.0.113.254", "dev", "br0", "metric", "50", "onlink"),))  # as networkd sets it
+    assert planner.plan(onlink, Desired("br0", gateways=(("4", "203.0.113.254"),))).actions == ()
     with pytest.raises(Failure, match="no network of the bridge") as caught:
         planner.plan(BRIDGED, Desired("br0", gateways=(("4", "10.0.0.1"),)))
     assert caught.value.code == "gateway_unreachable"

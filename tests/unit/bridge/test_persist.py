@@ -186,6 +186,41 @@ def test_a_bridge_that_runs_already_is_kept_as_it_is():
     assert kept == Kept(mac=MAC, ports={"eth0": {}}, addresses=("203.0.113.7/24",), leased=True)
 
 
+LEASED = Observed(
+    "br0",
+    kind="bridge",
+    up=True,
+    mac=MAC,
+    mac_fixed=True,
+    ports=(Port("eth0"),),
+    leased=(Address("203.0.113.99/24", dynamic=True),),
+    routes=(("default", "via", "203.0.113.1", "dev", "br0", "proto", "dhcp", "metric", "1024"),),
+)
+
+
+def test_a_gateway_beside_a_lease_is_not_the_clients():
+    """Else the client's default route comes back beside ours, with the same metric."""
+    said = {
+        "networkd": "[DHCPv4]\nUseGateway=no\n",
+        "networkmanager": "\nnever-default=true\n",
+        "netplan": "      dhcp4-overrides:\n        use-routes: false\n",
+    }
+    for backend, words in said.items():
+        observed = replace(LEASED, stored=host_with(backend, {}))
+        for gateways, there in (((), False), ((("4", "203.0.113.254"),), True)):
+            kept = converged(planner.plan, observed, Desired("br0", persist=backend, gateways=gateways)).after
+            assert (words in "".join(kept.stored.files.values())) is there, (backend, gateways)
+    overrides = "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n      dhcp4-overrides:\n        use-dns: false\n        use-routes: true\n"
+    wanted = Desired("br0", persist="netplan", gateways=(("4", "203.0.113.254"),))
+    stored = host_with("netplan", {"/etc/netplan/50.yaml": overrides})
+    ours = converged(planner.plan, replace(LEASED, stored=stored), wanted).after.stored.files["/etc/netplan/90-virtops-br0.yaml"]
+    assert "      dhcp4-overrides:\n        use-dns: false\n        use-routes: false\n" in ours
+    one_line = host_with("netplan", {"/etc/netplan/50.yaml": overrides.partition("\n        use-dns")[0] + " {use-dns: false}\n"})
+    with pytest.raises(Failure, match="on one line") as caught:
+        planner.plan(replace(LEASED, stored=one_line), wanted)
+    assert caught.value.code == "backend_unsuitable"
+
+
 def test_nothing_is_written_where_nothing_is_said():
     stored = host_with("networkd", NETWORKD_FILES)
     plan = taken(stored, persist=None)

@@ -60,6 +60,11 @@ class Kept:
         """Whether the host has addresses on it, so that what a port's own configuration says of the network is the bridge's."""
         return bool(self.addresses or self.asks4 or self.dhcp6 or self.accept_ra)
 
+    @property
+    def gateway_of_client(self) -> bool:
+        """Whether the default route is the one that the client is given, because no other was declared."""
+        return not any(words[0] == "default" and "table" not in words for words in self.routes)
+
 
 @dataclass(frozen=True)
 class Stored:

@@ -96,6 +96,8 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
                             carried.setdefault(key, body(text, span, indent=6))
         found[path] = _set_aside(path, text, taken, bridge)
     carried = _said_by_nobody(kept, carried) if kept.routed else {}
+    if kept.asks4 and not kept.gateway_of_client:
+        carried["dhcp4-overrides"] = _without_routes(bridge, carried.get("dhcp4-overrides", []))
     return {**found, _path(bridge): header(bridge, kept) + "".join(f"{line}\n" for line in _lines(bridge, kept, names, carried))}
 
 
@@ -198,6 +200,20 @@ def _lines(bridge: str, kept: Kept, names: Mapping[str, str], carried: Mapping[s
 
 def _listed(key: str, given: Tuple[str, ...]) -> str:
     return f"        {key}: [{', '.join(map(_text, given))}]"
+
+
+def _without_routes(bridge: str, overrides: List[str]) -> List[str]:
+    """What is said of the client, with the default route left to what is declared."""
+    if not overrides:
+        return ["      dhcp4-overrides:", "        use-routes: false"]
+    if not overrides[0].endswith(":"):
+        raise Failure(
+            f"{bridge}: the dhcp4-overrides of its port are on one line, which use-routes cannot be added to; write a key a line, "
+            "or set persist: none",
+            "backend_unsuitable",
+        )
+    indent = overrides[1][: len(overrides[1]) - len(overrides[1].lstrip())]
+    return [*(line for line in overrides if not line.lstrip().startswith("use-routes:")), f"{indent}use-routes: false"]
 
 
 def _text(text: str) -> str:

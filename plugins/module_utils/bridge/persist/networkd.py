@@ -184,6 +184,8 @@ def _network(bridge: str, kept: Kept, carried: Dict[str, List[Section]]) -> List
             lines += [line for line in given if _TO_BRIDGE.match(line) and not line.startswith(declared)]
         elif name in ("DHCP", "DHCPv4", "DHCPv6", "IPv6AcceptRA"):
             others.append((name, given))
+    if kept.asks4 and not kept.gateway_of_client:
+        others.append(("DHCPv4", ["UseGateway=no"]))
     routes = [("Route", _route(route) or []) for route in kept.routes]
     return [*found, ("Network", list(dict.fromkeys(lines))), *others, *routes, *_vlans(kept.vlans)]
 

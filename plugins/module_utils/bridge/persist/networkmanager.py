@@ -189,6 +189,8 @@ def _addressing(family: str, kept: Kept, profiles: List[Section]) -> List[str]:
         text, options = _route(route) or ("", "")
         lines.append(f"route{number}={text}")
         lines += [f"route{number}_options={options}"] if options else []
+    if family == "4" and kept.asks4 and not kept.gateway_of_client:
+        lines.append("never-default=true")  # of the client alone; what is declared counts
     servers = [address for address in kept.nameservers or () if _is_of(family, address)]
     lines += [f"dns={''.join(f'{address};' for address in servers)}"] if servers else []
     if kept.search and family == _searching(kept, profiles):
