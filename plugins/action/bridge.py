@@ -24,7 +24,8 @@ _CONFIRM = "virtops.linux.bridge_confirm"
 _TIMEOUT = 60  # seconds, where the user gives none
 _RESERVE = 0.25  # the part of the time that is left to the rollback on request, before the one in time
 _GRACE = 60  # seconds after the time is over, in which a host that was cut off should answer again
-_SILENCE = 6  # seconds after which a connection counts as dead
+_SILENCE = 10  # seconds after which a connection counts as dead
+_CONNECT = 15  # seconds that a new connection may take, or longer where the user's timeout is for slow hosts
 _PAUSE = 0.5  # seconds
 _TRIES = 3
 
@@ -36,6 +37,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = True
     TRANSFERS_FILES = False
+    _patience = _CONNECT
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Result:
         super().run(tmp, task_vars)
@@ -52,6 +54,7 @@ class ActionModule(ActionBase):
         self._notice_silence()
         # A host that cannot be reached to begin with is unreachable, as with any task; nothing is to be undone there.
         self._reach()
+        self._hurry(_CONNECT)  # also for what ansible tidies up over a connection that is no more
         started = time.monotonic()
         lost = None
         result: Result = {}
@@ -106,7 +109,7 @@ class ActionModule(ActionBase):
         }
         name = args.get("name")
         while time.monotonic() < deadline + _GRACE:
-            self._connect_anew(15)
+            self._connect_anew(self._patience)
             answer = self._ask(request, task_vars)
             if answer is not None and answer.get("code") == "no_such_change":
                 # Refused, or dead, before anything was touched.
@@ -132,9 +135,11 @@ class ActionModule(ActionBase):
     def _notice_silence(self) -> None:
         """Have ssh end a connection over which nothing comes any more: by itself it would wait for many minutes."""
         with suppress(AnsibleError, KeyError, NotImplementedError):
-            given = self._connection.get_option("ssh_extra_args") or ""
-            if "ServerAliveInterval" not in given:
-                self._connection.set_option("ssh_extra_args", f"{given} -o ServerAliveInterval=2 -o ServerAliveCountMax={_SILENCE // 2}".strip())
+            given = self._connection.get_option("ssh_args") or ""
+            # First, because ssh takes the first value that it is given, and somebody who gave a longer one did not think of this task.
+            self._connection.set_option("ssh_args", f"-o ServerAliveInterval=2 -o ServerAliveCountMax={_SILENCE // 2} {given}".strip())
+        with suppress(AnsibleError, KeyError, TypeError, ValueError):
+            self._patience = max(_CONNECT, int(self._connection.get_option("timeout")))
         self._reset()
 
     def _reach(self) -> None:
@@ -149,9 +154,12 @@ class ActionModule(ActionBase):
                 time.sleep(1)
 
     def _connect_anew(self, left: float) -> None:
-        with suppress(AnsibleError, KeyError, NotImplementedError):
-            self._connection.set_option("timeout", int(max(1, min(left, 15))))
+        self._hurry(min(left, self._patience))
         self._reset()
+
+    def _hurry(self, seconds: float) -> None:
+        with suppress(AnsibleError, KeyError, NotImplementedError):
+            self._connection.set_option("timeout", int(max(1, seconds)))
 
     def _reset(self) -> None:
         """No connection that was open before proves anything. Not every kind of connection can be reset."""
