@@ -399,7 +399,7 @@ def test_the_unit_makes_at_boot_what_the_module_makes_now(bridge, tmp_path):
     settled("container_namespace", {**params, "persistent": False})
     for pid in keepers():
         os.kill(pid, signal.SIGKILL)  # systemd does, to what is left of a service
-    for words in lines(text, "ExecStop"):
+    for words in lines(text, "ExecStopPost"):
         run(*words, fails=True)
     settled("container_namespace", GONE)
     assert not ROOT.exists() and not os.path.exists("/sys/class/net/vt-h0")

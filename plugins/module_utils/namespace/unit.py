@@ -26,20 +26,38 @@ def unit_text(name: str, declared: Mapping[str, Any], start: List[List[str]], st
         _DECLARED + json.dumps(declared, sort_keys=True),
         "[Unit]",
         f"Description=Namespaces {name}",
-        # Links and bridges of the host are there before; what made the set in this boot already is left alone.
         "After=network.target",
+        *_devices(declared),
+        # What made the set in this boot already is left alone.
         f"ConditionPathIsMountPoint=!/run/virtops/namespaces/{name}",
         "",
         "[Service]",
         "Type=oneshot",
         "RemainAfterExit=yes",
         *(f"ExecStart={_line(words)}" for words in start),
-        *(f"ExecStop=-{_line(words)}" for words in stop),
+        # The init of a pid namespace hears no other signal.
+        "KillSignal=SIGKILL",
+        # Post: after a start that failed too, so that the next one can succeed.
+        *(f"ExecStopPost=-{_line(words)}" for words in stop),
         "",
         "[Install]",
         f"WantedBy={TARGET}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _devices(declared: Mapping[str, Any]) -> List[str]:
+    """The bridges and links of the host come when whoever keeps them makes them, which network.target does not wait for."""
+    interfaces = declared.get("interfaces") or []
+    links = sorted({item[key] for item in interfaces for key in ("bridge", "link") if item.get(key)})
+    units = " ".join(f"sys-subsystem-net-devices-{_escaped(link)}.device" for link in links)
+    return [f"Wants={units}", f"After={units}"] if units else []
+
+
+def _escaped(name: str) -> str:
+    """A part of a path in the name of a unit. Source: systemd.unit(5), "string escaping for inclusion in unit names"."""
+    kept = [char if (char.isascii() and char.isalnum()) or char in ":_" or (char == "." and place) else "" for place, char in enumerate(name)]
+    return "".join(same or "".join(f"\\x{byte:02x}" for byte in char.encode()) for same, char in zip(kept, name))
 
 
 def process_unit_name(name: str) -> str:

@@ -125,7 +125,8 @@ def test_where_systemd_runs_a_unit_makes_it_again():
     text = plan.actions[-2].text
     assert f"ExecStart=unshare --net={ROOT}/net --uts={ROOT}/uts true\n" in text
     assert f"ExecStart=ip link set dev eth1 netns {ROOT}/net name eth0\n" in text
-    assert f"ExecStop=-umount {ROOT}\n" in text and "RemainAfterExit=yes\n" in text
+    assert "Wants=sys-subsystem-net-devices-eth1.device\nAfter=sys-subsystem-net-devices-eth1.device\n" in text
+    assert f"ExecStopPost=-umount {ROOT}\n" in text and "RemainAfterExit=yes\n" in text
     kept = declared(text)
     assert kept == plan.after.kept
     # What is not named stays in the unit too.
@@ -135,6 +136,14 @@ def test_where_systemd_runs_a_unit_makes_it_again():
     assert kinds(converged(p.plan, plan.after, Desired("web", persistent=False))) == ["remove_unit"]
     assert kinds(converged(p.plan, plan.after, Desired("web", present=False)))[-1] == "remove_unit"
     assert "lasts until the next boot" in p.plan(observed, Desired("web", types=("user",))).warnings[0]
+
+
+def test_a_unit_waits_for_the_bridges_and_links_of_the_host():
+    interfaces = [{"name": "a", "peer": "p", "bridge": "br-web.10"}, {"name": "b", "link": "ens3"}, {"name": "c", "peer": "q", "bridge": ""}]
+    text = unit_text("web", {"interfaces": interfaces}, [], [])
+    for word in ("Wants", "After"):
+        assert f"\n{word}=sys-subsystem-net-devices-br\\x2dweb.10.device sys-subsystem-net-devices-ens3.device\n" in text
+    assert "Wants=" not in unit_text("web", {}, [], [])
 
 
 def test_words_of_a_unit():
