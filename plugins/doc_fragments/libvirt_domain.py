@@ -30,7 +30,8 @@ disks:
   description:
     - The disks and CD-ROM drives, all of them. An empty list takes them away from the guest; nothing is deleted.
     - A disk is told from the others by its O(disks[].target).
-    - A running guest gets it at once on the buses virtio, scsi and usb, else at its next start.
+    - A running guest gets or loses one at once on the buses virtio, scsi and usb, else at its next start.
+      What changes in one that it keeps waits for that, unless an option says otherwise.
   type: list
   elements: dict
   suboptions:
@@ -75,7 +76,8 @@ interfaces:
     - The network interfaces, all of them. An empty list takes them away.
     - One with O(interfaces[].mac) is known by it. The others are known by what they say, and then by their order.
       A new one gets a MAC address that is made from the host, the guest's name and the place in the list, and keeps it.
-    - A running guest gets it at once.
+    - A running guest gets or loses one at once while the guest has a free slot for it, else at its next start.
+      What changes in one that it keeps waits for that, unless an option says otherwise.
   type: list
   elements: dict
   suboptions:

@@ -170,15 +170,11 @@ options:
           - The password to connect, which for V(vnc) has at most 8 characters. An empty string takes it away.
           - A running guest gets it at once.
         type: str
-  rng:
-    description:
-      - Whether the guest has a virtio source of random numbers. V(true) leaves an existing one of any kind as it is.
-      - A running guest gets it at once.
-    type: bool
   guest_agent:
     description:
       - Whether the guest has the channel of the QEMU guest agent.
-      - A running guest gets it at once where the guest has a virtio-serial controller, else at its next start.
+      - A running guest gets or loses one at once where the guest has a virtio-serial controller, else at its next start.
+        What changes in one that it keeps waits for that, unless an option says otherwise.
     type: bool
   memballoon:
     description:
@@ -260,7 +256,7 @@ EXAMPLES = r"""
     interfaces:
       - source: default
     console: true
-    rng: true
+    rng: {model: virtio}
     guest_agent: true
 
 - name: More memory; the other settings stay, and pending says what waits for a restart
@@ -285,7 +281,7 @@ EXAMPLES = r"""
     profiles:
       virtio:
         machine: q35
-        rng: true
+        rng: {model: virtio}
         guest_agent: true
         graphics: {type: vnc, listen: 127.0.0.1}
       small:

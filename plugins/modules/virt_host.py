@@ -134,7 +134,7 @@ EXAMPLES = r"""
 - name: Many guests of two kinds
   virtops.linux.virt_host:
     profiles:
-      web: {memory: 1GiB, vcpus: 2, machine: q35, rng: true, interfaces: [{source: default}]}
+      web: {memory: 1GiB, vcpus: 2, machine: q35, rng: {model: virtio}, interfaces: [{source: default}]}
       large: {memory: 8GiB, vcpus: 4}
     guests:
       - {name: web-1, profile: web, disks: [{path: /var/lib/libvirt/images/web-1.qcow2}]}

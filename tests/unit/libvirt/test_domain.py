@@ -78,8 +78,9 @@ def test_a_running_guest_keeps_its_pending_fields():
 
 def test_a_host_model_that_runs_is_not_pending():
     running = guest("<cpu mode='host-model'/>", state="running")
-    active = guest("<cpu mode='custom'><model>EPYC</model></cpu>").inactive
-    assert converged(p.plan, replace(running, active=active), desired(cpu={"mode": "host-model"})).pending == ()
+    for check, pending in (("full", ()), ("partial", ("cpu@mode",))):  # what started as a custom one is none
+        active = guest(f"<cpu mode='custom' check='{check}'><model>EPYC</model></cpu>").inactive
+        assert converged(p.plan, replace(running, active=active), desired(cpu={"mode": "host-model"})).pending == pending
 
 
 def test_what_libvirt_does_not_keep_is_asked_for_once():

@@ -79,10 +79,10 @@ def test_options_first_and_xml_for_the_rest():
 @pytest.mark.parametrize(
     "device",
     [
-        "<disk type='network' device='disk'><source protocol='rbd' name='p/i'/><target dev='vda' bus='virtio'/></disk>",
+        "<disk type='network' device='disk'><source protocol='vxhs' name='p/i'/><target dev='vda' bus='virtio'/></disk>",
         "<disk type='dir' device='floppy'><source dir='/srv'/><target dev='fda' bus='fdc'/></disk>",
         "<interface type='ethernet'><mac address='52:54:00:00:00:01'/></interface>",
-        "<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='c2177883-f1bb-47f0-914d-32a22e3a8804'/></source></hostdev>",
+        "<hostdev mode='subsystem' type='scsi_host'><source protocol='vhost' wwpn='naa.5123456789abcde0'/></hostdev>",
         "<filesystem type='ram'><source usage='1024' units='KiB'/><target dir='/a'/></filesystem>",
         "<video><model type='vga'/></video><video><model type='qxl'/></video>",
         "<graphics type='vnc' port='5901'/><graphics type='spice' port='5902'/>",

@@ -127,8 +127,12 @@ def test_devices_go_before_others_come():
 
 def test_memory_that_is_plugged_in_counts():
     module = "<memory model='dimm'><target><size unit='KiB'>1024</size><node>0</node></target></memory>"
-    plan = converged(p.plan, running(in_devices("")), desired(xml=f"<domain><devices>{module}</devices></domain>"))
-    assert kinds(plan) == ["define_domain", "attach_device"] and plan.after.active.get("memory") == "3072"
+    wish = desired(xml=f"<domain><devices>{module}{module}</devices></domain>")
+    plan = converged(p.plan, running("<maxMemory slots='2'>4096</maxMemory>" + in_devices("")), wish)
+    assert kinds(plan) == ["define_domain", "attach_device", "attach_device"] and plan.after.active.get("memory") == "4096"
+    for less in ("", "<maxMemory slots='0'>9999</maxMemory>", "<maxMemory slots='2'>2048</maxMemory>"):
+        plan = converged(p.plan, running(less + in_devices("")), wish)
+        assert kinds(plan) == ["define_domain"] and len(plan.pending) == 2
 
 
 def test_a_password_never_shows():
@@ -154,15 +158,41 @@ def test_a_restart_only_where_it_is_required():
         p.plan(running("<vcpu>1</vcpu>", state="paused"), desired(vcpus=2, restart="if_required"))
 
 
-def test_how_strictly_a_cpu_was_checked_is_no_difference():
-    observed = running("<cpu mode='custom' check='none'><model>qemu64</model></cpu><vcpu>1</vcpu>")
-    cpu = parse("<cpu mode='custom' check='full'><model>qemu64</model></cpu>", "x", "cpu")
-    strict = replace(observed.active, children=tuple(cpu if child.tag == "cpu" else child for child in observed.active.children))
-    observed = replace(observed, active=strict)
-    plan = converged(p.plan, observed, desired(vcpus=2, restart="if_required"))
-    assert plan.actions[2].previous == observed.inactive
-    said = desired(xml="<domain><cpu mode='custom' check='none'><model>qemu64</model></cpu></domain>")
-    assert converged(p.plan, observed, said).pending == ()
+def test_what_was_decided_of_a_cpu_at_its_start_is_no_difference():
+    defined = "<cpu mode='custom' match='{}'><model fallback='allow'>qemu64</model><feature name='aes' policy='optional'/></cpu><vcpu>1</vcpu>"
+    started = "<cpu mode='custom' match='exact'><model fallback='forbid'>qemu64</model><feature name='aes' policy='require'/>{}</cpu><vcpu>1</vcpu>"
+    for match, more in (("exact", ""), ("minimum", "<feature name='svm' policy='require'/>")):
+        observed = running(defined.format(match))
+        observed = replace(observed, active=guest(started.format(more)).inactive)
+        plan = converged(p.plan, observed, desired(vcpus=2, restart="if_required"))
+        assert plan.actions[2].previous == observed.inactive
+        assert converged(p.plan, observed, desired(xml=f"<domain>{defined.format(match)}</domain>")).pending == ()
+        pending = converged(p.plan, observed, desired(cpu={"fallback": "forbid", "features": []})).pending
+        assert pending == (("cpu/feature[aes]",) if match == "exact" else ())
+
+
+def test_metadata_goes_live_one_by_one():
+    observed = running("<metadata><a:x xmlns:a='urn:a'>1</a:x><b:x xmlns:b='urn:b'/></metadata>")
+    plan = converged(p.plan, observed, desired(metadata=""))
+    assert plan.actions[1:] == (a.SetMetadata("g", "x", None, "urn:a"), a.SetMetadata("g", "x", None, "urn:b")) and plan.pending == ()
+    plan = converged(p.plan, observed, desired(metadata="<c:x xmlns:c='urn:c'/>"))
+    assert [step.namespace for step in plan.actions[1:]] == ["urn:c"] and plan.pending == ()
+
+
+@pytest.mark.parametrize(
+    ("device", "live"),
+    [
+        ({"interfaces": [{"type": "user"}]}, True),
+        ({"interfaces": [{"type": "user", "model": "e1000"}]}, False),
+        ({"rng": {"model": "virtio"}}, True),
+        ({"rng": {"model": "virtio-transitional"}}, False),
+        ({"watchdog": {"model": "i6300esb"}}, False),
+    ],
+)
+def test_what_is_no_device_of_pcie_has_no_slot_there(device, live):
+    observed = running(in_devices(PCI.format("pcie-root"), "<controller type='pci' index='1' model='pcie-root-port'/>"))
+    plan = converged(p.plan, observed, desired(**device))
+    assert ("attach_device" in kinds(plan)) is live and bool(plan.pending) is not live
 
 
 def saved(text="<vcpu>1</vcpu>", state="saved"):

@@ -146,12 +146,11 @@ def test_empty_is_away_and_nothing_is_left_alone():
     assert converged(p.plan, Observed(), desired(**NEW, tpm={}, disks=[], numa={}, cputune={})).after.inactive.find("cputune") is None
 
 
-def test_features_that_libvirt_adds_to_a_running_cpu_are_not_pending():
-    wish = desired(cpu={"mode": "custom", "model": "qemu64", "features": [{"name": "vmx", "policy": "disable"}]})
-    cpu = "<cpu mode='custom'><model>qemu64</model><feature name='vmx' policy='disable'/>{}</cpu>"
-    observed = guest(cpu.format(""), state="running")
-    observed = replace(observed, active=guest(cpu.format("<feature name='svm' policy='disable'/>")).inactive)
-    assert converged(p.plan, observed, wish).pending == ()
+def test_a_feature_that_goes_is_pending():
+    observed = guest("<cpu mode='custom'><model>qemu64</model><feature name='vmx' policy='disable'/></cpu>", state="running")
+    plan = converged(p.plan, observed, desired(cpu={"features": []}))
+    assert plan.pending == ("cpu/feature[vmx]",)
+    assert converged(p.plan, replace(plan.after, record=()), desired(cpu={"features": []})).pending == ("cpu/feature[vmx]",)
 
 
 def test_metadata_stays_beside_that_of_others():

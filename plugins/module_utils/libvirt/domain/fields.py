@@ -38,7 +38,7 @@ TABLE: Tuple[Field, ...] = (
     Field("", NEXT_BOOT),
     Field("title", LIVE, "set_metadata", goes=True),
     Field("description", LIVE, "set_metadata", goes=True),
-    Field("metadata", LIVE, "set_metadata"),
+    Field("metadata", LIVE, "set_metadata", goes=True),
     Field("memory", NEXT_BOOT),
     Field("currentMemory", LIVE, "set_memory", "where its memory balloon answers, up to the memory that it started with"),
     Field("vcpu", NEXT_BOOT),
@@ -55,14 +55,14 @@ TABLE: Tuple[Field, ...] = (
     Field("devices/disk/source", LIVE, "update_device", "in a CD-ROM or floppy drive", goes=True),
     *_rows(LIVE, "update_device", "devices/disk", "@type /driver@type"),  # of the medium in a drive
     Field("devices/disk/iotune", LIVE, "set_block_iotune"),
-    Field("devices/interface[]", LIVE, "attach_device", goes=True),
+    Field("devices/interface[]", LIVE, "attach_device", "while the guest has a free slot for it", goes=True),
     Field("devices/interface/source", LIVE, "update_device", "between networks, and between bridges"),
     Field("devices/interface/link", LIVE, "update_device"),
     Field("devices/interface/bandwidth", LIVE, "update_device"),
     Field("devices/graphics@passwd", LIVE, "update_device"),
     Field("devices/channel[]", LIVE, "attach_device", "where the guest has a virtio-serial controller", goes=True),
-    Field("devices/rng[]", LIVE, "attach_device", goes=True),
-    Field("devices/watchdog[]", LIVE, "attach_device", goes=True),
+    Field("devices/rng[]", LIVE, "attach_device", "while the guest has a free slot for it", goes=True),
+    Field("devices/watchdog[]", LIVE, "attach_device", "as V(i6300esb) on machines with PCI slots, which V(q35) has none of", goes=True),
     Field("devices/input[]", LIVE, "attach_device", "on the bus usb", goes=True),
     Field("devices/memory[]", LIVE, "attach_device", "while the guest has free memory slots", goes=True),
     Field("devices/memballoon/stats", LIVE, "set_memory_stats_period"),
@@ -109,7 +109,6 @@ OPTIONS: Dict[str, str] = {
     "console_log": "",
     "graphics": "",
     "graphics.password": "devices/graphics@passwd",
-    "rng": "devices/rng[]",
     "guest_agent": "devices/channel[]",
     "memballoon": "",
 }
@@ -120,7 +119,14 @@ def effect(option: str) -> str:
     return sentence(_BY_PATH[OPTIONS[option]])
 
 
+#: Behind the sentence of what comes and goes.
+KEPT = "What changes in one that it keeps waits for that, unless an option says otherwise."
+
+
 def sentence(row: Field) -> str:
     if row.when == NEXT_BOOT:
         return "A running guest gets it at its next start."
+    if row.path.endswith("[]"):
+        at_once = f"at once {row.where}, else at its next start" if row.where else "at once"
+        return f"A running guest gets or loses one {at_once}. {KEPT}"
     return f"A running guest gets it at once {row.where}, else at its next start." if row.where else "A running guest gets it at once."

@@ -86,7 +86,6 @@ SPEC: Dict[str, Any] = {
                 "password": {"type": "str", "no_log": True},
             },
         },
-        "rng": {"type": "bool"},
         "guest_agent": {"type": "bool"},
         "memballoon": {"type": "bool"},
         **spec_of(ALONE),

@@ -71,9 +71,9 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
 def pending_fields(observed: Observed, desired: Desired) -> Tuple[str, ...]:
     """What is defined as wished, and not so in the guest that runs, or that will when its saved memory is loaded."""
     active = observed.active or observed.saved
-    if active is None:
+    if active is None or observed.inactive is None:
         return ()
-    fields = unmet(observed.inactive, runtime(active, desired.wish), desired.wish, RULES)
+    fields = unmet(observed.inactive, runtime(active, desired.wish, observed.inactive), desired.wish, RULES)
     return tuple(field for field in fields if field != "currentMemory" or not balloon_reaches(active, desired.wish))
 
 
@@ -98,6 +98,6 @@ def _converge_running(
 def _what_ran(before: Observed, active: Node) -> Node:
     """The definition that is known to start: that of what runs. A definition that was changed meanwhile may be none."""
     inactive = before.inactive
-    if inactive is not None and not differences(runtime(active, inactive), inactive, RULES):
+    if inactive is not None and not differences(runtime(active, inactive, inactive), inactive, RULES):
         return inactive
     return active if inactive is not None and inactive.find("resource") else active.without("resource")  # where libvirt itself put it

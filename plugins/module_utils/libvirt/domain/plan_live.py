@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ...engine.plan import Action
 from ..xmlmerge import differences, merge
@@ -71,10 +71,12 @@ def _setting_steps(guest: Guest, part: Node, after: Node) -> List[Action]:
     for tag in ("title", "description"):
         if (old.get(tag) or "") != (after.get(tag) or ""):
             steps.append(a.SetMetadata(name, tag, after.get(tag) or None))
-    for new in _children(part, "metadata"):
-        if not any(new == one for one in _children(old, "metadata")):
-            namespace, _brace, local = new.tag.rpartition("}")
-            steps.append(a.SetMetadata(name, local, render(replace(new, tag=local)), namespace[1:] or None))
+    kept = _children(after, "metadata")
+    for new in kept:
+        if new not in _children(old, "metadata"):
+            steps.append(_metadata(name, new, render(replace(new, tag=new.tag.rpartition("}")[2]))))
+    stay = {_namespace(one) for one in kept}
+    steps += [_metadata(name, one, None) for one in _children(old, "metadata") if _namespace(one) not in stay]
     for event in _events(after):
         to = after.get(f"on_{event}")
         if to and to != old.get(f"on_{event}"):
@@ -84,6 +86,14 @@ def _setting_steps(guest: Guest, part: Node, after: Node) -> List[Action]:
     for tag in ("cputune", "memtune", "blkiotune"):
         steps += _parameters(name, tag, _children(part, tag), _children(old, tag))
     return steps
+
+
+def _namespace(node: Node) -> str:
+    return node.tag.rpartition("}")[0][1:]
+
+
+def _metadata(name: str, node: Node, value: Optional[str]) -> a.SetMetadata:
+    return a.SetMetadata(name, node.tag.rpartition("}")[2], value, _namespace(node) or None)
 
 
 def _events(after: Node) -> Tuple[str, ...]:

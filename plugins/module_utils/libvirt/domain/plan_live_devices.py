@@ -39,7 +39,7 @@ def devices(guest: Guest, active: Node, wish: Node, definition: Node, kept: Tupl
             changed, more = _update(guest, old_one, new, kept)
             after = _instead(after, old_one, changed)
             steps += more
-        elif home is not None and not RULES.implied(f"devices/{new.tag}", new) and _fits(home, after):
+        elif home is not None and not RULES.implied(f"devices/{new.tag}", new) and _fits(home, after, _with_modules(active, steps)):
             steps.append(a.AttachDevice(guest.name, _label(home), home))
             after = after.with_children(home)
     grown = replace(active, children=tuple(after if child is running else child for child in active.children))
@@ -81,7 +81,7 @@ def _comes_and_goes(device: Node, devices: Node) -> bool:
     return True
 
 
-def _fits(device: Node, devices: Node) -> bool:
+def _fits(device: Node, devices: Node, active: Node) -> bool:
     """Whether a running guest has a place for one more."""
     if not _comes_and_goes(device, devices):
         return False
@@ -92,18 +92,41 @@ def _fits(device: Node, devices: Node) -> bool:
         return "usb" in kinds
     if device.tag == "watchdog" and devices.find("watchdog"):
         return False
-    return device.tag in ("channel", "memory") or _free_slots(devices)
+    if device.tag == "memory":
+        return _fits_memory(device, devices, active)
+    return device.tag == "channel" or _free_slots(device, devices)
 
 
-def _free_slots(devices: Node) -> bool:
-    """Whether a PCI slot is free that devices can be plugged into. On the PCIe root itself they cannot, on the old PCI bus they can."""
+def _fits_memory(module: Node, devices: Node, active: Node) -> bool:
+    """Whether there is a slot for a memory module, and room for what it brings."""
+    numbers = (active.get("maxMemory@slots"), active.get("maxMemory"), active.get("memory"), module.get("target/size"))
+    if not all(number and number.isdigit() for number in numbers):
+        return False
+    slots, most, memory, size = (int(number or 0) for number in numbers)
+    return len(devices.all("memory")) < slots and memory + size <= most
+
+
+def _free_slots(device: Node, devices: Node) -> bool:
+    """Whether a PCI slot is free that the device can be plugged into. On the PCIe root itself none can, on the old PCI bus all can."""
     bridges = [one for one in devices.all("controller") if one.attributes.get("type") == "pci"]
     if not any(one.attributes.get("model") == "pcie-root" for one in bridges):
         return True
+    if not _is_express(device):
+        return False
     ports = [one.attributes.get("index") for one in bridges if one.attributes.get("model") == "pcie-root-port"]
     used = {bus(device.find("address")) for device in devices.children}
     unplaced = sum(device.find("address") is None and device.tag in ("disk", "interface", "rng", "watchdog") for device in devices.children)
     return sum(str(port) not in used for port in ports) > unplaced
+
+
+#: Network cards for PCI Express. Source: qemuDomainDeviceCalculatePCIConnectFlags, as all here.
+_EXPRESS_CARDS = ("virtio", "virtio-non-transitional", "e1000e", "igb", "vmxnet3")
+
+
+def _is_express(device: Node) -> bool:
+    if device.tag == "interface":
+        return device.get("model@type") in _EXPRESS_CARDS
+    return device.tag != "watchdog" and device.attributes.get("model") != "virtio-transitional"
 
 
 def bus(address: Optional[Node]) -> Optional[str]:

@@ -57,4 +57,5 @@ def live_part(node: Node, path: str, dead: FrozenSet[str]) -> Optional[Node]:
         node.tail,
         frozenset(one for one in node.owned if live(path + one if one[:1] == "@" else below_of(path, one), goes=True)),
     )
-    return part if part.says_something else None
+    bare = not node.says_something and live(path)  # that it is there is all that it says
+    return part if part.says_something or bare else None

@@ -133,6 +133,11 @@ def _prune_cid(observed: Node, wish: Node) -> Node:
     return observed.without("@address") if wish.get("@auto") == "yes" else observed
 
 
+def _prune_secret(observed: Node, wish: Node) -> Node:
+    """It is named in one way."""
+    return observed.without("@usage") if wish.get("@uuid") else observed.without("@uuid") if wish.get("@usage") else observed
+
+
 def _prune_whole(field: str) -> Callable[[Node, Node], Node]:
     """With another of this, nothing else of it is the same."""
 
@@ -156,6 +161,7 @@ _RULES: Dict[str, Callable[[Node, Node], Node]] = {
     "devices/tpm/backend": _prune_whole("@type"),
     "devices/video": _prune_video,
     "devices/vsock/cid": _prune_cid,
+    "devices/disk/source/auth/secret": _prune_secret,
     "devices/interface/virtualport": _prune_whole("@type"),
     "launchSecurity": _prune_whole("@type"),
     "features/hyperv/spinlocks": _prune_spinlocks,

@@ -63,7 +63,7 @@ def observe(connection: Connection, guest: Any) -> Observed:
     """What there is of a guest, whatever is wished."""
     api = connection.api
     inactive, record = split_record(tree_of(guest, api, inactive=True))
-    active = split_record(tree_of(guest, api, inactive=False))[0] if guest.isActive() else None
+    active = _running(connection, guest) if guest.isActive() else None
     persistent = bool(guest.isPersistent())
     state = state_word(api, guest.state()[0])
     saved = _saved(guest, connection) if state == "shutoff" and persistent else None
@@ -76,6 +76,18 @@ def observe(connection: Connection, guest: Any) -> Observed:
         persistent=persistent,
         record=record,
     )
+
+
+def _running(connection: Connection, guest: Any) -> Node:
+    """With the CPU that it was started with: a running guest's XML spells out what became of that, with features that libvirt added.
+    The XML for migrations keeps the former. Source: qemuDomainDefFormatBufInternal, origCPU."""
+    api = connection.api
+    tree = split_record(tree_of(guest, api, inactive=False))[0]
+    if tree.get("cpu@check") != "full":
+        return tree
+    flags = api.VIR_DOMAIN_XML_SECURE | api.VIR_DOMAIN_XML_MIGRATABLE
+    started = canonical(parse(guest.XMLDesc(flags), "libvirt's XML", "domain"), RULES).find("cpu")
+    return replace(tree, children=tuple(started if child.tag == "cpu" and started else child for child in tree.children))
 
 
 def _where_supported(connection: Connection, ask: Callable[[], Any]) -> Any:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, Tuple
+from typing import Dict, List, Tuple
 
 from ..xmlmerge import Key, Rules
 from ..xmltree import Node
@@ -148,21 +148,35 @@ def shared(path: str) -> bool:
     return path in _SHARED
 
 
-def runtime(active: Node, wish: Node) -> Node:
-    """The running XML as a definition: what only looks different because it runs is taken from the wish."""
-    wished = wish.find("cpu")
-    if wished is None:
+def runtime(active: Node, wish: Node, definition: Node) -> Node:
+    """The running XML as a definition: what was decided at its start, and so is met, is taken from the wish."""
+    wished, runs = wish.find("cpu"), active.find("cpu")
+    if wished is None or runs is None:
         return active
-    if wished.attributes.get("mode") in ("host-model", "maximum"):  # spelled out as a custom model once it runs
-        return replace(active, children=tuple(wished if child.tag == "cpu" else child for child in active.children))
-    if "feature" in wished.owned and wished.attributes.get("mode", "custom") == "custom":  # libvirt adds what the host has besides, or has not
-        named = {one.get("@name") for one in wished.all("feature")}
-        active = _with_cpu(
-            active, lambda cpu: replace(cpu, children=tuple(one for one in cpu.children if one.tag != "feature" or one.get("@name") in named))
-        )
-    check = wished.attributes.get("check")  # how strictly the model was checked, by the time that it runs
-    return _with_cpu(active, lambda cpu: cpu.with_attributes(check=check)) if check else active
+    if wished.attributes.get("mode") == "host-model" and runs.attributes.get("check") == "full":  # spelled out as a custom model once it runs
+        return _with_cpu(active, wished)
+    return _with_cpu(active, _decided(runs, wished, definition.get("cpu@match") == "minimum"))
 
 
-def _with_cpu(tree: Node, change: Callable[[Node], Node]) -> Node:
-    return replace(tree, children=tuple(change(child) if child.tag == "cpu" else child for child in tree.children))
+def _decided(cpu: Node, wished: Node, at_least: bool) -> Node:
+    """Whether a model may be another one, and whether an optional feature is there, is known of a CPU that runs.
+
+    at_least: libvirt added what the host has besides.
+    """
+    named = {one.attributes.get("name"): one for one in wished.all("feature")}
+    if at_least and cpu.attributes.get("match") == "exact":
+        cpu = cpu.with_attributes(match="minimum")
+    children: List[Node] = []
+    for child in cpu.children:
+        new = named.get(child.attributes.get("name")) if child.tag == "feature" else None
+        if new is not None and new.attributes.get("policy") == "optional":
+            children.append(new)
+        elif child.tag == "model" and wished.get("model@fallback") == "allow":
+            children.append(child.with_attributes(fallback="allow"))
+        elif child.tag != "feature" or new is not None or not at_least:
+            children.append(child)
+    return replace(cpu, children=tuple(children))
+
+
+def _with_cpu(tree: Node, cpu: Node) -> Node:
+    return replace(tree, children=tuple(cpu if child.tag == "cpu" else child for child in tree.children))

@@ -117,7 +117,6 @@ def _options(tree: Node) -> Dict[str, Any]:
         "interfaces": _each(devices.all("interface"), _interface),
         **_console(devices),
         "graphics": _graphics(devices.all("graphics")),
-        "rng": True if devices.all("rng") else None,
         "guest_agent": True if any(channel.get("target@name") == GUEST_AGENT for channel in devices.all("channel")) else None,
         "memballoon": {"virtio": True, "none": False}.get(devices.get("memballoon@model") or ""),
     }
@@ -163,12 +162,16 @@ def _disk(disk: Node) -> Optional[Dict[str, Any]]:
     kind, device = disk.attributes.get("type"), disk.attributes.get("device", "disk")
     path = disk.get("source@file") if kind == "file" else disk.get("source@dev")
     spec = _OPTIONS["disks"]["options"]
-    if device not in spec["device"]["choices"] or kind not in ("file", "block", "volume") or disk.get("target@bus") not in spec["bus"]["choices"]:
+    kinds = ("file", "block", "volume", "network")
+    if device not in spec["device"]["choices"] or kind not in kinds or disk.get("target@bus") not in spec["bus"]["choices"]:
         return None
     if path and (path.startswith("/dev/") != (kind == "block") or not path.startswith("/")):
         return None
+    rows = read(DISK, disk)
+    if ("network" in rows) != (kind == "network"):
+        return None
     entry = {
-        **read(DISK, disk),
+        **rows,
         "path": path,
         "pool": disk.get("source@pool"),
         "volume": disk.get("source@volume"),

@@ -138,12 +138,9 @@ def _devices(params: Mapping[str, Any]) -> Optional[Node]:
         target = element("target", type="virtio", name=GUEST_AGENT)
         children.append(replace(element("channel", target), initial=element("channel", type="unix")))
     elif params["guest_agent"] is False:
+        if GUEST_AGENT in [channel["name"] for channel in params["channels"] or ()]:
+            raise Failure(f"channels: {GUEST_AGENT} is there although guest_agent is false; leave one of them out", "invalid_value")
         absent.add(("channel", GUEST_AGENT))
-    if params["rng"]:
-        backend = element("backend", model="random", text="/dev/urandom")
-        children.append(replace(element("rng"), initial=element("rng", backend, model="virtio")))
-    elif params["rng"] is False:
-        owned.add("rng")
     if params["memballoon"] is not None:
         children.append(element("memballoon", model="virtio" if params["memballoon"] else "none"))
     if not any(children) and not owned and not absent:

@@ -12,7 +12,7 @@ from ...engine.errors import Failure
 from ..spelling import mac_address
 from ..xmlmerge import overlay
 from ..xmltree import Node, element, plain_text
-from .options.disk import DISK
+from .options.disk import DISK, SECRET_TYPES
 from .options.interface import INTERFACE
 from .options.rows import Table
 from .options.write import Draft, write
@@ -54,19 +54,23 @@ def _bus(entry: Mapping[str, Any]) -> str:
 
 def _disk(entry: Mapping[str, Any], target: str) -> Node:
     path, pool, volume, cdrom = entry["path"], entry["pool"], entry["volume"], entry["device"] == "cdrom"
-    empty = not path and not pool
-    if bool(pool) != bool(volume) or (path and pool):
-        raise Failure(f"disks: {target} needs either path, or pool and volume", "invalid_value")
+    network = entry["network"]
+    empty = not path and not pool and not network
+    if bool(pool) != bool(volume) or (path and pool) or (network and (path or pool)):
+        raise Failure(f"disks: {target} needs one of path, network, or pool and volume", "invalid_value")
     if path and not path.startswith("/"):
         raise Failure(f"disks: {path!r} is not an absolute path; start it with a slash", "invalid_value")
     if empty and entry["device"] not in _DRIVES:
-        raise Failure(f"disks: {target} has no path; add path, or pool and volume", "invalid_value")
+        raise Failure(f"disks: {target} has no path; add path, network, or pool and volume", "invalid_value")
     if cdrom and entry["readonly"] is False:
         raise Failure(f"disks: {target} is a CD-ROM, which is always read-only; leave readonly out", "invalid_value")
     if cdrom and _bus(entry) == "virtio":
         raise Failure(f"disks: {target} is a CD-ROM, which cannot be on the bus virtio; use sata, scsi, ide or usb", "invalid_value")
-    if entry["device"] == "lun" and not (path or "").startswith("/dev/"):
-        raise Failure(f"disks: {target} is a lun, which only a block device can be; give a path below /dev/, or leave device out", "invalid_value")
+    if entry["device"] == "lun" and not (path or "").startswith("/dev/") and not (network and network["protocol"] == "iscsi"):
+        raise Failure(
+            f"disks: {target} is a lun, which only a block device or a network of iscsi can be; give a path below /dev/, or leave device out",
+            "invalid_value",
+        )
     if empty and entry["startup_policy"]:
         raise Failure(f"disks: {target} has no path, so its startup_policy says nothing; leave it out, or add path", "invalid_value")
     kind, source = "file", None
@@ -75,6 +79,8 @@ def _disk(entry: Mapping[str, Any], target: str) -> Node:
     elif path:
         kind = "block" if path.startswith("/dev/") else "file"
         source = element("source", **{"dev" if kind == "block" else "file": plain_text(path, "disks.path")})
+    elif network:
+        kind, source = "network", element("source", _secret(network))
     described = plain_text(entry["format"], "disks.format") if entry["format"] else None
     wish = element(
         "disk",
@@ -100,6 +106,12 @@ def _disk(entry: Mapping[str, Any], target: str) -> Node:
     )
     wish = _with_rows(replace(wish, owned=frozenset(owned)), DISK, entry, "devices/disk", "disks.")
     return replace(_filled(wish, initial), initial=initial)
+
+
+def _secret(network: Mapping[str, Any]) -> Optional[Node]:
+    """The kind of secret follows from the protocol."""
+    given = network["auth"] and any(network["auth"].values())
+    return element("auth", element("secret", type=SECRET_TYPES.get(network["protocol"]))) if given else None
 
 
 def _with_rows(wish: Node, table: Table, entry: Mapping[str, Any], path: str, above: str) -> Node:

@@ -19,7 +19,18 @@ def _needs(*options: str) -> Any:
     return check
 
 
+def _mediated(values: Mapping[str, Any], name: str) -> None:
+    mediated = values["type"] == "mdev"
+    for option in ("uuid", "model"):
+        if mediated and not values[option]:
+            raise k.bad(f"{name}.{option}", values[option], "is what a mediated device needs; add it")
+    for option in ("address", "vendor", "product") if mediated else ("uuid", "model", "display", "ramfb"):
+        if values[option] is not None:
+            raise k.bad(f"{name}.{option}", values[option], f"is not for type {values['type']}; leave it out")
+
+
 def _host_device(values: Mapping[str, Any], name: str) -> None:
+    _mediated(values, name)
     address, product = values["address"], values["vendor"] and values["product"]
     if values["type"] == "pci" and (not address or values["vendor"] or values["product"]):
         raise k.bad(f"{name}.address", address, "is what a PCI device needs, and no more; give for example 0000:01:00.0")
@@ -43,6 +54,13 @@ def _port(values: Mapping[str, Any], name: str) -> None:
     for option in wanted:
         if values[option] in (None, ""):
             raise k.bad(f"{name}.{option}", values[option], f"is what type {values['type']} needs; add it")
+
+
+def _named(values: Mapping[str, Any], name: str) -> None:
+    if values["type"] != "unix":
+        for option in ("path", "mode"):
+            if values[option] not in (None, ""):
+                raise k.bad(f"{name}.{option}", values[option], "is for type unix; leave it out")
 
 
 #: Serial ports, of which wish.py makes the guest's console as well.
@@ -141,6 +159,53 @@ DEVICES: Table = (
         ),
         initial=(("@model", "virtio"),),
     ),
+    Group(
+        "rng",
+        "devices/rng",
+        "The source of random numbers, the only one. An empty dictionary takes it away.",
+        (
+            Row(
+                "model",
+                "@model",
+                k.choice("virtio", "virtio-transitional", "virtio-non-transitional"),
+                "What the guest sees. A new one is V(virtio).",
+            ),
+            Row(
+                "backend", "backend", k.RANDOM, "The host's device that it reads, or V(builtin) for the emulator's own. A new one is V(/dev/urandom)."
+            ),
+            Group(
+                "rate",
+                "rate",
+                "How much it gives. An empty dictionary takes the limit away.",
+                (
+                    Row("bytes", "@bytes", k.integer(1), "Bytes in a period. Must be given."),
+                    Row("period", "@period", k.integer(1), "Milliseconds; libvirt takes 1000."),
+                ),
+                check=_needs("bytes"),
+            ),
+        ),
+        only=True,
+        initial=(("@model", "virtio"), ("backend@model", "random"), ("backend", "/dev/urandom")),
+    ),
+    Group(
+        "channels",
+        "devices/channel",
+        "Virtio channels between the host and the guest, all of them; O(guest_agent=true) adds its own.",
+        (
+            Row("name", "target@name", k.CHANNEL, "What the guest calls it, for example V(com.redhat.spice.0).", required=True),
+            Row(
+                "type",
+                "@type",
+                k.choice("unix", "spicevmc", "qemu-vdagent", "pty", "null"),
+                "Where it leads to: a socket, SPICE, the clipboard of VNC, a terminal.",
+                required=True,
+            ),
+            Row("path", "source@path", k.FILE, "The path of a V(unix). Libvirt chooses one by itself."),
+            Row("mode", "source@mode", k.choice("bind", "connect"), "Whether the host listens at a V(unix), or connects to it."),
+        ),
+        many=True,
+        check=_named,
+    ),
     Row(
         "memballoon_autodeflate", "devices/memballoon@autodeflate", k.ON_OFF, "Whether the balloon gives memory back before the guest runs out of it."
     ),
@@ -151,7 +216,7 @@ DEVICES: Table = (
         "devices/hostdev",
         "Devices of the host that the guest gets, all of them.",
         (
-            Row("type", "@type", k.choice("pci", "usb"), "The bus.", required=True),
+            Row("type", "@type", k.choice("pci", "usb", "mdev"), "The bus; V(mdev) is a mediated device, such as a part of a GPU.", required=True),
             Row(
                 "address",
                 "source/address",
@@ -160,6 +225,10 @@ DEVICES: Table = (
             ),
             Row("vendor", "source/vendor@id", k.USB_ID, "The vendor of a USB device, as lsusb tells it. Together with O(hostdevs[].product)."),
             Row("product", "source/product@id", k.USB_ID, "The product of a USB device."),
+            Row("uuid", "source/address@uuid", k.UUID, "The UUID of a mediated device."),
+            Row("model", "@model", k.choice("vfio-pci", "vfio-ccw", "vfio-ap"), "What the guest sees of a mediated device."),
+            Row("display", "@display", k.ON_OFF, "Whether a mediated device shows the guest's screen."),
+            Row("ramfb", "@ramfb", k.ON_OFF, "Whether it shows it before the guest's driver runs."),
             Row("managed", "@managed", k.YES_NO, "Whether libvirt takes it from the host's driver and gives it back. A new one is."),
             Row(
                 "startup_policy", "source@startupPolicy", k.choice("mandatory", "requisite", "optional"), "What happens when a USB device is missing."

@@ -215,6 +215,28 @@ def _read_address(found: Mapping[str, str]) -> Optional[str]:
 ADDRESS = Kind({"type": "str"}, _address, _read_address)
 
 
+def _source_of_numbers(value: Any, what: str) -> Spelt:
+    return {"model": "builtin"} if value == "builtin" else {"model": "random", **_absolute(value, what)}
+
+
+def _read_source_of_numbers(found: Mapping[str, str]) -> Optional[str]:
+    return "builtin" if found.get("model") == "builtin" else found.get("") if found.get("model") == "random" else None
+
+
+#: Where random numbers come from: a device of the host, or the emulator itself.
+RANDOM = Kind({"type": "str"}, _source_of_numbers, _read_source_of_numbers)
+
+
+def _channel(value: Any, what: str) -> Spelt:
+    if not value:
+        raise bad(what, value, "is no name of a channel; give the one that the guest looks for, such as com.redhat.spice.0")
+    return {**_text(value, what), "type": "virtio"}
+
+
+#: The name of a virtio channel.
+CHANNEL = Kind({"type": "str"}, _channel, lambda found: found.get("") if found.get("type") == "virtio" else None)
+
+
 def _usb_id(value: Any, what: str) -> Spelt:
     if not re.fullmatch(r"(0x)?[0-9a-fA-F]{1,4}", value):
         raise bad(what, value, "is no USB ID; write four hexadecimal digits, for example 0x1d6b")
