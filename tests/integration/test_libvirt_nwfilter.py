@@ -19,6 +19,7 @@ RULES = [
         "match": {"srcipaddr": "198.51.100.0", "srcipmask": "255.255.255.0", "dstportstart": 443},
     },
     {"action": "accept", "direction": "out"},
+    {"action": "drop", "direction": "inout", "protocol": "icmp"},
     {"action": "drop", "direction": "in", "priority": 1000, "statematch": False},
 ]
 

@@ -87,8 +87,12 @@ class Node:
 
     @property
     def only_takes_away(self) -> bool:
-        """Whether it is wished for nothing but that something below it is not there."""
+        """Whether it is wished for nothing but that something below it is not there. An element all of whose attributes are owned, as
+        those of a match in a filter are, is there without any: <icmp/> is all of ICMP.
+        """
         if self.attributes or self.text or self.initial or not (self.owned or self.absent or self.children):
+            return False
+        if "@*" in self.owned:
             return False
         return all(child.only_takes_away for child in self.children)
 

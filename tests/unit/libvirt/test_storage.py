@@ -20,7 +20,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.secret impor
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.volume import model as volume_model
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.volume import plan as volume
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmlmerge import canonical
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse, render
 from support.hosts import converged
 
 MIB = 1024**2
@@ -195,6 +195,12 @@ def test_a_rule_says_all_of_itself():
     other = {**first, "match": {"dstportstart": 22}}
     plan = converged(nwfilter.plan, made.after, desired(nwfilter_model, name="f", rules=[other]))
     assert plan.actions[0].changes == ("rule/tcp@dstportstart", "rule/tcp@srcipaddr")
+
+
+def test_a_rule_may_match_all_of_a_protocol():
+    rule = {"action": "drop", "direction": "in", "protocol": "icmp"}
+    made = converged(nwfilter.plan, nwfilter_model.Observed(), desired(nwfilter_model, name="f", rules=[rule]))
+    assert "<icmp" in render(made.actions[0].definition)
 
 
 def test_the_record_of_a_request_comes_and_goes():

@@ -183,8 +183,8 @@ def _bandwidth(options: Options, what: str) -> Node:
     for way in ("inbound", "outbound"):
         rates = options[way]
         if rates is not None:
-            said = {name: number(rates[name], 1, f"{what}.{way}.{name}") for name in ("average", "peak", "burst")}
-            children.append(Node(way, attributes_of(said), owned=frozenset({"@*"})))
+            said = attributes_of({name: number(rates[name], 1, f"{what}.{way}.{name}") for name in ("average", "peak", "burst")})
+            children += [Node(way, said, owned=frozenset({"@*"}))] if said else []
     return replace(element("bandwidth", *children), owned=frozenset({"inbound", "outbound"}))
 
 
