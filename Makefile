@@ -31,7 +31,7 @@ help:
 	@echo 'make test-lab         of test-molecule, what runs on a lab machine with real KVM; SCENARIOS="virt_host ..." are some of it'
 	@echo 'make test-matrix      every supported ansible-core (test-ansible-core), and the lab on Debian 12 and 13'
 	@echo 'make test-containers  Docker by the role container_host on this machine, from nothing, and away again (root)'
-	@echo 'make bench-corpus     all of libvirt'"'"'s own test data through the modules (root); KINDS="pools secrets" for some'
+	@echo 'make bench-corpus     all of libvirt'"'"'s own test data through the modules (root); KINDS="pools secrets" for some, EVERY=8 for a sample'
 	@echo 'make bench-images     conversions of 2 GiB of data against plain qemu-img: their ratio'
 	@echo 'make clean            remove what make made in this folder'
 

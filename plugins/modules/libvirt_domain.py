@@ -201,6 +201,26 @@ options:
     description: Seconds that a guest has to shut down, to give a device back, or to bring its memory balloon where it should be.
     type: int
     default: 60
+  wait_for:
+    description:
+      - What to wait for once the guest runs, which needs O(state=running). Waiting is no change, and what is there already is not waited for.
+        Check mode does not wait.
+      - V(address) is an IP address that others can reach, of which the DHCP server of a network of libvirt's, the guest agent or the host's table
+        of neighbours know. A lease of the guest's last run counts while it is valid.
+      - V(agent) is an answer of the QEMU guest agent, so that the guest's own system is up. Needs O(guest_agent).
+      - V(cloud_init) is the end of cloud-init in this boot of the guest, whose result the guest agent reads. Its errors are an error.
+        The agent must be allowed to read files (C(guest-file-open), C(guest-file-read) and C(guest-file-close)), which some distributions switch
+        off, and libvirt notes in its log that it was asked to.
+      - In M(virtops.linux.virt_host), all guests are started before the first is waited for.
+    type: list
+    elements: str
+    choices: [address, agent, cloud_init]
+  wait_timeout:
+    description:
+      - Seconds to wait for what O(wait_for) says. A guest that is not there by then is an error that tells what is there - its addresses, its agent,
+        the stage of cloud-init, and the last line of its console where O(console_log) keeps it. A guest that stops meanwhile is one at once.
+    type: int
+    default: 300
   remove_nvram:
     description: With O(state=absent), whether the file with the guest's UEFI variables goes as well.
     type: bool
@@ -258,6 +278,18 @@ EXAMPLES = r"""
     console: true
     rng: {model: virtio}
     guest_agent: true
+
+- name: Start it, and go on when it can be logged in to
+  virtops.linux.libvirt_domain:
+    name: web
+    state: running
+    wait_for: [address, cloud_init]
+    wait_timeout: 600
+  register: started
+
+- name: Tell where
+  ansible.builtin.debug:
+    msg: "{{ started.resource.addresses | default([]) | map(attribute='address') }}"
 
 - name: More memory; the other settings stay, and pending says what waits for a restart
   virtops.linux.libvirt_domain:
@@ -410,6 +442,13 @@ resource:
       description: The MAC addresses of its interfaces, in order.
       type: list
       elements: str
+    addresses:
+      description: Where something was waited for, its IP addresses as M(virtops.linux.libvirt_domain_info) tells them.
+      type: list
+      elements: dict
+    cloud_init:
+      description: Where its end was waited for, C(datasource), and C(errors), which is empty.
+      type: dict
   sample:
     name: web
     state: running
@@ -423,6 +462,12 @@ pending:
   type: list
   elements: str
   sample: [memory, "devices/disk[vdb]"]
+missing:
+  description: What did not come in time, of what O(wait_for) says. Beside it, C(addresses) has those that did.
+  returned: when the time of a wait is over
+  type: list
+  elements: str
+  sample: [agent]
 rolled_back:
   description: The changed definition did not start, and the one before it is back in place, and runs if it ran.
   returned: when a start fails after a change

@@ -48,6 +48,7 @@ class Resource(Generic[Access, Desired, Observed]):
     open: what read and apply work on, when that is not the host: a connection.
     facts: observed → further keys of the result's resource that a prediction may not know: an assigned uuid.
     settle: desired → seconds that the host may take to get there once the actions are done.
+    wait: what a real run waits for once all is as desired, which is no change → further keys of the result's resource: what was seen.
     complete: what the user wrote → the same with what it refers to filled in. Before the spec checks it and adds its defaults. Pure.
     """
 
@@ -61,6 +62,7 @@ class Resource(Generic[Access, Desired, Observed]):
     open: Callable[[Host, Mapping[str, Any]], AbstractContextManager[Access]] = _host_itself
     facts: Callable[[Observed], Dict[str, Any]] = lambda observed: {}
     settle: Callable[[Desired], float] = _at_once
+    wait: Optional[Callable[[Access, Desired], Dict[str, Any]]] = None
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
@@ -112,6 +114,14 @@ def run_info(spec: Mapping[str, Any], gather: Callable[[Host, Mapping[str, Any]]
 
 def converge(resource: Resource[Access, Desired, Observed], host: Host, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
     """One convergence, whole: the result with changed, actions, resource, diff, pending, restart_required, warnings."""
+    result = begin(resource, host, params, check)
+    if not check:
+        wait(resource, host, params, result)
+    return result
+
+
+def begin(resource: Resource[Access, Desired, Observed], host: Host, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+    """A convergence without the wait at its end: of many objects, all begin before the first is waited for."""
     desired = resource.from_params(params)
     host.progress.about = ""
     try:
@@ -129,6 +139,18 @@ def converge(resource: Resource[Access, Desired, Observed], host: Host, params: 
         result = _result(resource, desired, before, plan.after, plan, plan)
         result["warnings"].append(f"{not_ready.message}. The prediction starts from a host that has nothing of this yet.")
         return result
+
+
+def wait(resource: Resource[Access, Desired, Observed], host: Host, params: Mapping[str, Any], result: Dict[str, Any]) -> None:
+    """For what the task waits for besides. The result gets what was seen."""
+    if resource.wait is None:
+        return
+    try:
+        with resource.open(host, params) as access:
+            result["resource"].update(resource.wait(access, resource.from_params(params)))
+    except Failure as failure:
+        failure.details.update(actions=result["actions"], changed=result["changed"])
+        raise
 
 
 def _apply(

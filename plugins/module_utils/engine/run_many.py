@@ -11,7 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import Failure
 from .host import Host
-from .run import Module, Resource, converge, finish, guarded, options, secret_words
+from .run import Module, Resource, begin, finish, guarded, options, secret_words, wait
 
 
 @dataclass(frozen=True)
@@ -102,18 +102,27 @@ def _converge_all(module: Module, host: Host, params: Mapping[str, Any], section
         raise Failure("; ".join(mistakes), "invalid_options", mistakes=mistakes)
     total: Dict[str, Any] = {"changed": False, "actions": [], "pending": [], "warnings": [], "diff": []}
     resources: Dict[str, List[Any]] = {section.option: [] for section in sections}
+    waiting: List[Tuple[Item, Dict[str, Any]]] = []
     for item in ordered(found):
         try:
-            result = converge(item.section.resource, host, item.params, module.check_mode)
+            result = begin(item.section.resource, host, item.params, module.check_mode)
         except Failure as failure:
-            done = total["actions"] + failure.details.pop("actions", [])
-            details = {**failure.details, "item": item.label, "actions": done, "changed": bool(done)}
-            raise Failure(f"{item.label}: {failure.message}", failure.code, **details) from failure
+            raise _of(item, failure, total["actions"] + failure.details.pop("actions", [])) from failure
         resources[item.section.option].append(result["resource"])
+        waiting.append((item, result))
         total["changed"] |= result["changed"]
         total["actions"] += [{"item": item.label, **action} for action in result["actions"]]
         total["pending"] += [f"{item.label}: {path}" for path in result["pending"]]
         total["warnings"] += [f"{item.label}: {warning}" for warning in result["warnings"]]
         if result["changed"]:
             total["diff"].append({**result["diff"], "before_header": item.label, "after_header": item.label})
+    for item, result in waiting if not module.check_mode else ():
+        try:
+            wait(item.section.resource, host, item.params, result)
+        except Failure as failure:
+            raise _of(item, failure, total["actions"]) from failure
     return {**total, "restart_required": bool(total["pending"]), "resource": resources}
+
+
+def _of(item: Item, failure: Failure, done: List[Dict[str, Any]]) -> Failure:
+    return Failure(f"{item.label}: {failure.message}", failure.code, **{**failure.details, "item": item.label, "actions": done, "changed": bool(done)})

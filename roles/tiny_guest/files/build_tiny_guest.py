@@ -23,8 +23,8 @@ from typing import Dict, List, Tuple
 #: Meta packages of small kernels with virtio drivers: Debian's, then Ubuntu's.
 KERNELS = {"x86_64": ("linux-image-cloud-amd64", "linux-image-virtual"), "aarch64": ("linux-image-cloud-arm64", "linux-image-virtual")}
 
-#: virtio devices, and what turns a press of the power button into a shutdown.
-DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_balloon", "button", "evdev")
+#: virtio devices (of which the console brings the channels of agents), and what turns a press of the power button into a shutdown.
+DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_balloon", "virtio_console", "button", "evdev")
 
 INIT = """#!/bin/busybox sh
 # The whole user space of the tiny guest.

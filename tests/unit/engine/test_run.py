@@ -131,3 +131,20 @@ def test_what_leaves_goes_first_and_backwards():
     found, mistakes, secrets = items(sections, {"networks": [gone, {"word": "b"}], "guests": [{"word": "c"}, gone]})
     assert [item.label for item in ordered(found)] == ["guests[1]", "networks[0]", "networks[1]", "guests[0]"]
     assert not mistakes and not secrets
+
+
+def test_what_is_waited_for_is_no_change_and_check_mode_does_not_wait(host):
+    waited = []
+    patient = replace(WORD, wait=lambda host, desired: waited.append(desired) or {"heard": desired})
+    assert "heard" not in converge(patient, host, {"word": "hello"}, check=True)["resource"] and not waited
+    assert converge(patient, host, {"word": "hello"}, check=False)["resource"] == {"word": "hello", "heard": "hello"}
+    assert not converge(patient, host, {"word": "hello"}, check=False)["changed"] and len(waited) == 2
+
+
+def test_a_wait_in_vain_tells_what_was_done_before_it(host):
+    def in_vain(host, desired):
+        raise Failure("not heard", "wait_timeout")
+
+    with pytest.raises(Failure) as caught:
+        converge(replace(WORD, wait=in_vain), host, {"word": "hello"}, check=False)
+    assert caught.value.details["changed"] and caught.value.details["actions"][0]["action"] == "write_word"

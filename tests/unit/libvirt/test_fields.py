@@ -26,6 +26,8 @@ OTHERS = {
     "restart",
     "force",
     "timeout",
+    "wait_for",
+    "wait_timeout",
     *(name for name in DOCUMENTED if name.startswith("remove_")),
 }
 

@@ -24,7 +24,7 @@ def addresses_of(connection: Connection, guest: Any, sources: Iterable[str]) -> 
     answers: Dict[str, Mapping[str, Any]] = {}
     for source in sources:
         try:
-            if source == "agent" and not _agent_listens(guest):
+            if source == "agent" and not agent_listens(guest):
                 continue  # an agent that is not there would be waited for
             answers[source] = guest.interfaceAddresses(getattr(connection.api, SOURCES[source]), 0)
         except connection.api.libvirtError:  # a network that is not running, a driver that has no such thing
@@ -32,7 +32,7 @@ def addresses_of(connection: Connection, guest: Any, sources: Iterable[str]) -> 
     return merged(answers)
 
 
-def _agent_listens(guest: Any) -> bool:
+def agent_listens(guest: Any) -> bool:
     devices = parse(guest.XMLDesc(0), "libvirt's XML", "domain").find("devices")
     channels = devices.all("channel") if devices else []
     return any(channel.get("target@name") == GUEST_AGENT and channel.get("target@state") == "connected" for channel in channels)

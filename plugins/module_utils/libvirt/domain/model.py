@@ -92,6 +92,8 @@ SPEC: Dict[str, Any] = {
         "restart": {"type": "str", "choices": ["never", "if_required"], "default": "never"},
         "force": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 60},
+        "wait_for": {"type": "list", "elements": "str", "choices": ["address", "agent", "cloud_init"]},
+        "wait_timeout": {"type": "int", "default": 300},
         "remove_nvram": {"type": "bool", "default": True},
         "remove_tpm": {"type": "bool", "default": True},
         "remove_managed_save": {"type": "bool", "default": True},
@@ -108,6 +110,7 @@ _PLAIN = (
     "restart",
     "force",
     "timeout",
+    "wait_timeout",
     "remove_nvram",
     "remove_tpm",
     "remove_managed_save",
@@ -124,6 +127,7 @@ class Desired:
     type: auto, or a hypervisor type for a new guest as well as for an existing one; None leaves it alone.
     from_xml: the user wrote the XML, so a new guest gets nothing that it does not name.
     restart: never or if_required. timeout: seconds that a guest has to shut down, or to do what only it can. force: destroy it after that.
+    wait_for: what is waited for once it runs, for at most wait_timeout seconds.
     remove_*: what goes with a guest that goes.
     """
 
@@ -137,6 +141,8 @@ class Desired:
     restart: str = "never"
     force: bool = False
     timeout: int = 60
+    wait_for: Tuple[str, ...] = ()
+    wait_timeout: int = 300
     remove_nvram: bool = True
     remove_tpm: bool = True
     remove_managed_save: bool = True
@@ -194,8 +200,11 @@ def from_params(params: Mapping[str, Any]) -> Desired:
     name = object_name(params["name"] if params["name"] is not None else in_xml, "guest")
     if in_xml and in_xml != name:
         raise Failure(f"name: the task says {name!r} and its xml says {in_xml!r}; leave one of them out", "invalid_xml")
-    if params["timeout"] < 0:
-        raise Failure("timeout: a negative number of seconds; use 0 or more", "invalid_value")
+    for option in ("timeout", "wait_timeout"):
+        if params[option] < 0:
+            raise Failure(f"{option}: a negative number of seconds; use 0 or more", "invalid_value")
+    if params["wait_for"] and params["state"] != "running":
+        raise Failure(f"wait_for: only a guest that runs gets there, and state is {params['state']}; use state: running", "invalid_value")
     options = canonical(wish_from_options(params), RULES)
     wish = overlay(claim(without_record(base.without("name", "@id")), RULES, shared), options, RULES)
     kind = params["type"]
@@ -209,6 +218,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         kind or (None if wish.attributes.get("type") else AUTO),
         params["xml"] is not None,
         params["autostart"],
+        wait_for=tuple(params["wait_for"] or ()),
         **{name: params[name] for name in _PLAIN},
     )
 

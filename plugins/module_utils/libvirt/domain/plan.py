@@ -17,6 +17,7 @@ from .plan_define import define
 from .plan_live import balloon_reaches, go_live
 from .plan_live_part import Guest
 from .plan_state import absent, down, stop, up
+from .plan_wait import possible
 from .rules import RULES, runtime
 
 
@@ -65,6 +66,7 @@ def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
     if desired.autostart is not None and desired.autostart != observed.autostart:
         actions.append(SetAutostart(desired.name, desired.autostart))
         after = replace(after, autostart=desired.autostart)
+    possible(observed, after, desired)
     return Plan(tuple(actions), after, pending=pending_fields(after, desired), warnings=warnings)
 
 

@@ -13,6 +13,7 @@ from .model import SPEC, Desired, Observed, from_params
 from .plan import facts, nothing, plan, view
 from .profile import with_profiles
 from .read import Accelerated, read
+from .wait import wait
 
 
 def domain_resource(accelerated: Accelerated) -> Resource[Connection, Desired, Observed]:
@@ -23,4 +24,4 @@ def domain_resource(accelerated: Accelerated) -> Resource[Connection, Desired, O
 
     options: Any = {"from_params": from_params, "plan": plan, "apply": apply, "view": view, "nothing": nothing, "facts": facts}
     options["complete"] = with_profiles
-    return Resource(spec=SPEC, read=read_here, open=open_connection, **options)
+    return Resource(spec=SPEC, read=read_here, open=open_connection, wait=wait, **options)
