@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator
 
 import pytest
 from support.modules import apply, cycle, refused, run_module, served_by, settled
+from support.private_libvirt import private_libvirt
 from support.virsh import clear, virsh
 
 NAME = "vt-far"
@@ -31,6 +32,26 @@ until [ -s pid ]; do sleep 0.1; kill -0 $!; done
 echo "[127.0.0.1]:22921 $(grep ^ssh- host.pub)" >known_hosts
 echo ready; read -r _ || true
 kill $!
+"""
+
+#: Certificates of an authority of their own, and a libvirtd that shows and asks for them.
+TLS = """
+mkdir /etc/libvirt/vt-far && cd /etc/libvirt/vt-far
+new="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+openssl req -x509 $new -keyout cakey.pem -out cacert.pem -subj /CN=vt-far -days 2
+echo subjectAltName=DNS:localhost >names
+for who in server client; do
+  openssl req $new -keyout ${who}key.pem -out request -subj /CN=localhost
+  openssl x509 -req -in request -CA cacert.pem -CAkey cakey.pem -CAcreateserial -days 2 -extfile names -out ${who}cert.pem
+done
+mkdir nobody && cp cacert.pem nobody
+cat >>/etc/libvirt/libvirtd.conf <<settings
+listen_tls = 1
+listen_addr = "127.0.0.1"
+key_file = "/etc/libvirt/vt-far/serverkey.pem"
+cert_file = "/etc/libvirt/vt-far/servercert.pem"
+ca_file = "/etc/libvirt/vt-far/cacert.pem"
+settings
 """
 
 
@@ -104,3 +125,15 @@ def test_drivers_that_have_less() -> None:
     assert "test:///default does not" in refused("libvirt_secret_info", {"uri": "test:///default"}, "unsupported")
     message = refused("libvirt_domain_info", {"uri": "vt:///system"}, "libvirt_unreachable")
     assert "install libvirt's driver for vt (libvirt-daemon-driver-vt)" in message
+
+
+def test_another_host_over_tls() -> None:
+    with private_libvirt(TLS, ("--listen",)) as private, served_by(*private.enter):
+        uri = "qemu+tls://localhost/system?pkipath=/etc/libvirt/vt-far"
+        cycle("libvirt_domain", {**GUEST, "uri": uri})
+        cycle("libvirt_network", {**NETWORK, "uri": uri})
+        settled("libvirt_network", NETWORK)
+        assert NAME in apply("libvirt_domain_info", {"uri": uri})["details"]
+        for unknown in (f"{uri}/nobody", uri.replace("localhost", "127.0.0.1"), uri.replace("localhost", "localhost:1")):
+            message = refused("libvirt_domain_info", {"uri": unknown}, "libvirt_unreachable")
+            assert message.endswith("check the URI and that the other host lets this one in") and "went away" not in message

@@ -101,6 +101,9 @@ def test_from_its_start_to_the_end_of_cloud_init() -> None:
     (entry,) = [one for one in settled(MODULE, {**ON, "wait_for": ["agent"]})["resource"]["addresses"] if one["address"] == "198.18.77.9"]
     assert entry["name"] == "eth0" and "agent" in entry["sources"]
 
+    (lease,) = apply("libvirt_network_info", {"name": NAME})["details"][NAME]["leases"]
+    assert lease["mac"] == entry["mac"] and lease["address"] == "198.18.77.9"
+
     for_cloud_init = {**ON, "wait_for": ["cloud_init"]}
     message = refused(MODULE, {**for_cloud_init, "wait_timeout": 0}, "wait_timeout")
     assert "the end of cloud-init did not come within 0 seconds: it is running; 52:54:00:77:00:01 on vt-wait has 198.18.77.9" in message

@@ -46,9 +46,10 @@ def _cover(folder: str, keep: Callable[[Path], bool]) -> None:
 
 
 class PrivateLibvirt:
-    """Every command is run within the namespaces."""
+    """Every command is run within the namespaces. words: of libvirtd's command line."""
 
-    def __init__(self, process: int) -> None:
+    def __init__(self, process: int, words: Tuple[str, ...]) -> None:
+        self._words = {"libvirtd": words}
         self.enter = ("nsenter", "--target", str(process), "--mount", "--net", "--pid", "--")
         self._daemons: Dict[str, subprocess.Popen[bytes]] = {}
 
@@ -72,7 +73,9 @@ class PrivateLibvirt:
             running = self._daemons.get(name)
             if running is None or running.poll() is not None:
                 command = shutil.which(name, path=_PATH) or name
-                self._daemons[name] = subprocess.Popen([*self.enter, command, "--pid-file", f"/run/libvirt/{name}.pid"], stderr=subprocess.DEVNULL)
+                self._daemons[name] = subprocess.Popen(
+                    [*self.enter, command, *self._words.get(name, ()), "--pid-file", f"/run/libvirt/{name}.pid"], stderr=subprocess.DEVNULL
+                )
 
     def answers(self) -> bool:
         return subprocess.run([*self.enter, "virsh", "-c", "qemu:///system", "uri"], capture_output=True, check=False).returncode == 0
@@ -83,12 +86,14 @@ class PrivateLibvirt:
 
 
 @contextmanager
-def private_libvirt() -> Iterator[PrivateLibvirt]:
+def private_libvirt(before: str = "", words: Tuple[str, ...] = ()) -> Iterator[PrivateLibvirt]:
+    """before: what a shell does within the namespaces first."""
     with subprocess.Popen([*NAMESPACES, sys.executable, __file__], stdout=subprocess.PIPE, text=True) as holder:
         try:
             assert holder.stdout and holder.stdout.readline() == "ready\n"
             first = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()[0]
-            libvirt = PrivateLibvirt(int(first))
+            libvirt = PrivateLibvirt(int(first), words)
+            libvirt.run("sh", "-ec", before)
             libvirt.start()
             yield libvirt
         finally:

@@ -45,7 +45,7 @@ def run_many(common: Mapping[str, Any], sections: Sequence[Section]) -> None:
     params = options(module)
     host = Host(progress=module.progress)
     with host.session():
-        result = guarded(module, lambda: _converge_all(module, host, params, sections))
+        result = guarded(module, lambda: converge_all(module, host, params, sections))
     finish(module, result)
 
 
@@ -95,7 +95,8 @@ def ordered(found: Sequence[Item]) -> List[Item]:
     return [item for item in reversed(found) if item.leaves] + [item for item in found if not item.leaves]
 
 
-def _converge_all(module: Module, host: Host, params: Mapping[str, Any], sections: Sequence[Section]) -> Dict[str, Any]:
+def converge_all(module: Module, host: Host, params: Mapping[str, Any], sections: Sequence[Section]) -> Dict[str, Any]:
+    """All objects, in order; then what is waited for. In check mode nobody waits."""
     found, mistakes, secrets = items(sections, params)
     module.no_log_values.update(secrets)
     if mistakes:
@@ -125,4 +126,6 @@ def _converge_all(module: Module, host: Host, params: Mapping[str, Any], section
 
 
 def _of(item: Item, failure: Failure, done: List[Dict[str, Any]]) -> Failure:
-    return Failure(f"{item.label}: {failure.message}", failure.code, **{**failure.details, "item": item.label, "actions": done, "changed": bool(done)})
+    return Failure(
+        f"{item.label}: {failure.message}", failure.code, **{**failure.details, "item": item.label, "actions": done, "changed": bool(done)}
+    )

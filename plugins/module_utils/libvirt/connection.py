@@ -96,11 +96,11 @@ def _broke(api: Any, error: Any) -> bool:
     return error.get_error_domain() == api.VIR_FROM_RPC and error.get_error_code() in (api.VIR_ERR_SYSTEM_ERROR, api.VIR_ERR_INTERNAL_ERROR)
 
 
-def _failure(api: Any, error: Any, sentence: str, code: Optional[str] = None) -> Failure:
+def _failure(api: Any, error: Any, sentence: str, code: Optional[str] = None, connected: bool = True) -> Failure:
     known = {getattr(api, name): ours for name, ours in _CODES.items() if hasattr(api, name)}
     number = error.get_error_code()
     message = _message(error)
-    if _broke(api, error):
+    if connected and _broke(api, error):
         way_out = "; libvirtd went away meanwhile: see that it runs, and run the task again, which goes on from here"
         return Failure(f"{sentence}: {message}{way_out}", "libvirt_unreachable", libvirt_message=message, libvirt_code=number)
     return Failure(f"{sentence}: {message}", code or known.get(number, "libvirt_error"), libvirt_message=message, libvirt_code=number)
@@ -132,7 +132,7 @@ def _connected(host: Host, uri: str) -> Iterator[Connection]:
     try:
         virt = libvirt.open(uri)
     except libvirt.libvirtError as error:
-        failure = _failure(libvirt, error, f"{uri}: cannot connect")
+        failure = _failure(libvirt, error, f"{uri}: cannot connect", connected=False)
         way_out = _way_out(uri, failure.code, error.get_error_code() == libvirt.VIR_ERR_NO_CONNECT)
         raise NotReady(f"{failure.message}; {way_out}", "libvirt_unreachable", **failure.details) from error
     try:

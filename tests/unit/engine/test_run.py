@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure, NotReady
 from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Host
 from ansible_collections.virtops.linux.plugins.module_utils.engine.plan import HIDDEN, Action, Plan
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import Resource, converge
-from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Section, items, ordered
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Section, converge_all, items, ordered
 
 
 @dataclass(frozen=True)
@@ -148,3 +149,25 @@ def test_a_wait_in_vain_tells_what_was_done_before_it(host):
     with pytest.raises(Failure) as caught:
         converge(replace(WORD, wait=in_vain), host, {"word": "hello"}, check=False)
     assert caught.value.details["changed"] and caught.value.details["actions"][0]["action"] == "write_word"
+
+
+def test_all_begin_before_the_first_is_waited_for(host):
+    order = []
+    patient = replace(
+        WORD,
+        read=lambda host, desired: order.append(desired) or desired,
+        wait=lambda host, desired: order.append(f"wait {desired}") or {"heard": desired},
+    )
+    params = {"words": [{"word": "a"}, {"word": "b"}]}
+    result = converge_all(SimpleNamespace(check_mode=False, no_log_values=set()), host, params, (Section("words", patient),))
+    assert order == ["a", "b", "wait a", "wait b"]
+    assert [entry["heard"] for entry in result["resource"]["words"]] == ["a", "b"]
+    converge_all(SimpleNamespace(check_mode=True, no_log_values=set()), host, params, (Section("words", patient),))
+    assert order[4:] == ["a", "b"]
+
+    def in_vain(host, desired):
+        raise Failure("not heard", "wait_timeout")
+
+    with pytest.raises(Failure, match=r"^words\[0\]: not heard$") as caught:
+        converge_all(SimpleNamespace(check_mode=False, no_log_values=set()), host, params, (Section("words", replace(WORD, wait=in_vain)),))
+    assert [step["item"] for step in caught.value.details["actions"]] == ["words[0]", "words[1]"] and caught.value.details["changed"]

@@ -127,13 +127,23 @@ def test_targets_are_given_in_order_without_collisions():
     assert [disk.get("target@dev") for disk in nodes] == ["vdb", "vda", "sda", "sdb", "vdc"]
 
 
-@pytest.mark.parametrize(("uri", "kind"), [("qemu:///system", "kvm"), ("test:///default", "test")])
+def test_a_container_of_lxc_has_no_firmware():
+    folder = {"source": "/srv/root", "target": "/"}
+    plan = converged(p.plan, Observed(virt_type="lxc", arch="x86_64"), desired(memory="64M", filesystems=[folder]))
+    definition = plan.actions[0].definition
+    assert definition.attributes["type"] == "lxc" and definition.get("os/type") == "exe" and definition.get("os/init") == "/sbin/init"
+    assert definition.find("features") is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"), [("qemu:///system", "kvm"), ("test:///default", "test"), ("lxc:///system", "lxc"), ("lxc+ssh://other/", "lxc")]
+)
 def test_auto(tmp_path, uri, kind):
     connection = type("Connection", (), {"uri": uri, "host": FakeHost(tmp_path)})()
     assert _type_of(connection, "g", lambda host: True) == kind
 
 
-@pytest.mark.parametrize("uri", ["qemu+ssh://other/system", "lxc:///system", "qemu://other/system"])
+@pytest.mark.parametrize("uri", ["qemu+ssh://other/system", "xen:///system", "qemu://other/system"])
 def test_auto_elsewhere_is_refused(tmp_path, uri):
     connection = type("Connection", (), {"uri": uri, "host": FakeHost(tmp_path)})()
     with pytest.raises(Failure) as caught:

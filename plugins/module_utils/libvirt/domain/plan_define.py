@@ -46,9 +46,11 @@ def _new(observed: Observed, desired: Desired) -> Node:
         raise Failure(f"guest {name}: a new guest needs memory; add memory, for example 2G", "missing_option")
     base = element("domain", element("name", text=name), type=wish.attributes.get("type") or observed.virt_type or "kvm")
     if not desired.from_xml:
-        base = base.with_children(element("os", element("type", text="hvm")))
+        container = base.attributes["type"] == "lxc"
+        system = (element("type", text="exe"), element("init", text="/sbin/init")) if container else (element("type", text="hvm"),)
+        base = base.with_children(element("os", *system))
         arch = wish.get("os/type@arch") or observed.arch
-        if arch in ("x86_64", "i686"):  # without ACPI a guest cannot be asked to shut down
+        if not container and arch in ("x86_64", "i686"):  # without ACPI a guest cannot be asked to shut down
             base = base.with_children(element("features", element("acpi"), element("apic")))
     return _with_macs(merge(base, wish, RULES), observed, name)
 

@@ -64,7 +64,11 @@ class Seen:
 
 def missing(goals: Tuple[str, ...], seen: Seen) -> List[str]:
     """Of what is waited for, what is not there yet."""
-    there = {"address": any(_reaches(entry["address"]) for entry in seen.addresses), "agent": bool(seen.agent), "cloud_init": seen.outcome is not None}
+    there = {
+        "address": any(_reaches(entry["address"]) for entry in seen.addresses),
+        "agent": bool(seen.agent),
+        "cloud_init": seen.outcome is not None,
+    }
     return [goal for goal in goals if not there[goal]]
 
 

@@ -9,6 +9,7 @@ import binascii
 import json
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any, Dict, Iterator, Optional
 
 from ...engine.errors import Failure
@@ -74,7 +75,9 @@ def _cloud_init(connection: Connection, guest: Any, name: str, seen: Seen) -> Se
     if text is not None:
         return replace(seen, outcome=ended(text))
     if _file(connection, guest, name, f"{_RUN}/disabled") is not None:
-        raise Failure(f"guest {name}: cloud-init is disabled in it, so its end is not waited for; give it a seed, or wait for agent", "cloud_init_off")
+        raise Failure(
+            f"guest {name}: cloud-init is disabled in it, so its end is not waited for; give it a seed, or wait for agent", "cloud_init_off"
+        )
     status = _file(connection, guest, name, f"{_RUN}/status.json")
     return replace(seen, cloud_init="has not started" if status is None else f"is {stage(status)}")
 
@@ -94,7 +97,9 @@ def _file(connection: Connection, guest: Any, name: str, path: str) -> Optional[
         if error.get_error_code() in (api.VIR_ERR_AGENT_UNRESPONSIVE, api.VIR_ERR_AGENT_UNSYNCED) or "No such file" in said:
             return None
         raise connection.failure(
-            error, f"guest {name}: its agent reads no files, which is how cloud-init is waited for; allow it guest-file-*, or wait for agent", "agent_refuses"
+            error,
+            f"guest {name}: its agent reads no files, which is how cloud-init is waited for; allow it guest-file-*, or wait for agent",
+            "agent_refuses",
         ) from error
     except (ValueError, KeyError, TypeError, binascii.Error):
         return None
@@ -126,7 +131,7 @@ def _without_dhcp(connection: Connection, active: Node) -> Iterator[str]:
     devices = active.find("devices")
     for nic in devices.all("interface") if devices else []:
         name = nic.get("source@network")
-        network = connection.lookup(lambda name=name: connection.virt.networkLookupByName(name), f"network {name}") if name else None
+        network = connection.lookup(partial(connection.virt.networkLookupByName, name), f"network {name}") if name else None
         if network is None:
             continue
         tree = parse(network.XMLDesc(0), "libvirt's XML", "network")
