@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
+from . import model_words as words
 from . import vlans as vlan_lists
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Value, parsed
 from .model_rollback import Rollback, rollback
+from .model_words import INHERIT, MAC
 from .persist.model import Stored
 from .vlans import Vlans
 
 #: Source: BR_STATE_* in linux/if_bridge.h, in the order of their numbers. The last, blocking, is left out: without a spanning tree the kernel
 #: makes it forwarding at once.
 PORT_STATES = ("disabled", "listening", "learning", "forwarding")
-INHERIT = "inherit"
 DEFAULT_ROUTE = "default_route"
 
 SPEC: Dict[str, Any] = {
@@ -61,10 +62,6 @@ SPEC: Dict[str, Any] = {
     },
 }
 
-# Source: dev_valid_name() in net/core/dev.c; IFNAMSIZ is 16 with the closing zero.
-_NAME = re.compile(r"[^\s/:\x00]{1,15}")
-_MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}")
-_DOMAIN = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 _LOWEST_MTU, _HIGHEST_MTU = 68, 65535
 
 
@@ -215,32 +212,32 @@ def from_params(params: Mapping[str, Any]) -> Desired:
     ports = _ports(params["ports"])
     if params["purge_ports"] and ports is None:
         raise Failure("purge_ports: says nothing without ports; list the ports that stay, or ports: [] for none", "missing_ports")
-    mac = None if params["mac_address"] is None else _mac(params["mac_address"])
+    mac = None if params["mac_address"] is None else words.mac(params["mac_address"])
     if mac == INHERIT and not ports:
         raise Failure("mac_address: inherit takes the address of the first port; list it in ports", "missing_ports")
     mtu = params["mtu"]
     if mtu is not None and not _LOWEST_MTU <= mtu <= _HIGHEST_MTU:
         raise Failure(f"mtu: {mtu} is out of range; the kernel takes {_LOWEST_MTU} to {_HIGHEST_MTU} for a bridge", "out_of_range")
     return Desired(
-        _name(params["name"], "name"),
+        words.name(params["name"], "name"),
         present=params["state"] == "present",
         options=parsed(BRIDGE_FIELDS, params),
         mac=mac,
         mtu=mtu,
         ports=ports,
         purge=params["purge_ports"] or ports == (),
-        addresses=None if params["addresses"] is None else tuple(dict.fromkeys(_address(text) for text in params["addresses"])),
+        addresses=None if params["addresses"] is None else tuple(dict.fromkeys(words.address(text) for text in params["addresses"])),
         force=params["force"],
         move=params["move_addresses"],
-        gateways=tuple((family, _gateway(params[f"gateway{family}"], family)) for family in ("4", "6") if params[f"gateway{family}"]),
+        gateways=tuple((family, words.gateway(params[f"gateway{family}"], family)) for family in ("4", "6") if params[f"gateway{family}"]),
         rollback=rollback(params),
         persist=params["persist"],
         vlans=vlan_lists.parsed(params["vlans"], "vlans"),
         dhcp4=params["dhcp4"],
         dhcp6=params["dhcp6"],
         accept_ra=params["accept_ra"],
-        nameservers=_listed(params["dns"], "nameservers", _server),
-        search=_listed(params["dns"], "search", _domain),
+        nameservers=_listed(params["dns"], "nameservers", words.server),
+        search=_listed(params["dns"], "search", words.domain),
     )
 
 
@@ -249,43 +246,13 @@ def _listed(dns: Optional[Mapping[str, Any]], key: str, checked: Callable[[str],
     return None if given is None else tuple(dict.fromkeys(checked(text) for text in given))
 
 
-def _server(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise Failure(f"dns: nameservers: {text!r} is not an address; write it as 203.0.113.53 or 2001:db8::53", "invalid_address") from None
-
-
-def _domain(text: str) -> str:
-    if not _DOMAIN.fullmatch(text):
-        raise Failure(f"dns: search: {text!r} is not a domain; write it as example.org", "invalid_name")
-    return text.rstrip(".").lower()
-
-
-def _gateway(text: str, family: str) -> str:
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        found = None
-    if found is None or str(found.version) != family or found.is_multicast or found.is_unspecified or found.is_loopback:
-        example = "203.0.113.1" if family == "4" else "2001:db8::1"
-        raise Failure(f"gateway{family}: {text!r} is not the address of a router; write it as {example}", "invalid_address")
-    return str(found)
-
-
-def _name(text: str, what: str) -> str:
-    if not _NAME.fullmatch(text) or text in (".", ".."):
-        raise Failure(f"{what}: {text!r} is not the name of an interface; use at most 15 characters without spaces, / and :", "invalid_name")
-    return text
-
-
 def _ports(given: Optional[List[Mapping[str, Any]]]) -> Optional[Tuple[WantedPort, ...]]:
     if given is None:
         return None
     found: Dict[str, WantedPort] = {}
     for item in given:
         name = item["name"]  # a MAC address and default_route as well; not limited to 15 characters: an alternative name may be longer
-        if _MAC.fullmatch(name.lower()):
+        if MAC.fullmatch(name.lower()):
             name = name.lower().replace("-", ":")
         elif not name or re.search(r"[\s/:]", name):
             raise Failure(f"ports: {name!r} is not the name of an interface; use a name without spaces, / and :", "invalid_name")
@@ -294,32 +261,6 @@ def _ports(given: Optional[List[Mapping[str, Any]]]) -> Optional[Tuple[WantedPor
         place = f"ports: {name}: "
         found[name] = WantedPort(name, parsed(PORT_FIELDS, item, place), vlan_lists.parsed(item.get("vlans"), f"{place}vlans"), item.get("state"))
     return tuple(found.values())
-
-
-def _mac(text: str) -> str:
-    folded = text.strip().lower()
-    if folded == INHERIT:
-        return INHERIT
-    if not _MAC.fullmatch(folded):
-        raise Failure(f"mac_address: {text!r} is not a MAC address; write it as 52:54:00:12:34:56, or inherit", "invalid_mac_address")
-    folded = folded.replace("-", ":")
-    if int(folded[:2], 16) & 1 or folded == "00:00:00:00:00:00":
-        raise Failure(f"mac_address: {text} is a multicast or zero address, which no interface can have; use a unicast one", "invalid_mac_address")
-    return folded
-
-
-def _address(text: str) -> str:
-    try:
-        if "/" not in text or "%" in text:
-            raise ValueError
-        found = ipaddress.ip_interface(text)
-    except ValueError:
-        raise Failure(
-            f"addresses: {text!r} is not an address with its prefix; write it as 203.0.113.1/24 or 2001:db8::1/64", "invalid_address"
-        ) from None
-    if found.ip.is_multicast or found.ip.is_unspecified or found.ip.is_loopback:
-        raise Failure(f"addresses: {text} cannot be the address of a bridge; use a unicast address", "invalid_address")
-    return found.with_prefixlen
 
 
 def network(cidr: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
 from .fields import BRIDGE_FIELDS, Value
-from .model import INHERIT, PORT_STATES, Address, Desired, Link, Observed, Port, WantedPort, is_link_local, network
+from .model import PORT_STATES, Address, Desired, Link, Observed, Port, WantedPort, is_link_local, network
+from .model_words import INHERIT
 from .persist.ifupdown import MAIN, READS_FOLDER
 from .persist.model import NONE, Stored
 from .plan_actions import (

@@ -19,6 +19,7 @@ from ..vlans import Vlans
 from .ini import Section, sections, values, written
 from .marks import aside, give_back, instead, marked
 from .model import NETWORKMANAGER, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours, vlan_gaps
+from .networkmanager_methods import ADDRESSED, is_of, method4, method6, searching
 
 FOLDER = "/etc/NetworkManager/system-connections"
 RELOAD: Argv = ("nmcli", "connection", "reload")
@@ -47,9 +48,6 @@ _BRIDGE_KEYS = {
 _PORT_KEYS = {"priority": "priority", "cost": "path-cost", "hairpin": "hairpin-mode"}
 _ROUTERS = ("disabled", "auto", "enabled")
 _TIMES = tuple(field.name for field in BRIDGE_FIELDS if field.form == "seconds")
-#: Methods of IPv6 that go on on the bridge. manual is for addresses, which are declared.
-_METHODS6 = ("auto", "dhcp", "link-local", "disabled")
-_ADDRESSED = ("auto", "dhcp", "manual")
 #: Keys of [ipv4] and [ipv6] that are declared of the bridge. What else a port's profile says of DNS, DHCP and rules goes on.
 _DECLARED = re.compile(r"method|address(es)?\d*|gateway|routes?\d*(_options)?")
 #: Sections of a port's own profile that are of the host's place in the network, or that ours has in its own words.
@@ -135,12 +133,12 @@ def gaps(kept: Kept, stored: Stored) -> List[str]:
         found.append("VLANs without vlan_filtering: true")
     profiles = [section for _path, text in _others(stored.files) for port in kept.ports for section in _of_port(text, port, stored)]
     own = values(profiles, "ipv6").get("method")
-    methods = {"4": _method4(kept), "6": _method6(kept, own)}
+    methods = {"4": method4(kept), "6": method6(kept, own)}
     if kept.dhcp6 is False and methods["6"] == "auto":
         found.append("dhcp6: false with router advertisements, which it obeys when they ask for DHCPv6")
-    lone = [address for address in kept.nameservers or () if methods["6" if ":" in address else "4"] not in _ADDRESSED]
+    lone = [address for address in kept.nameservers or () if methods["6" if ":" in address else "4"] not in ADDRESSED]
     found += [f"the name server {address} of a bridge without any such address" for address in lone]
-    if kept.search and not _searching(kept, profiles):
+    if kept.search and not searching(kept, profiles):
         found.append("search domains of a bridge without any address")
     return found + vlan_gaps(kept) + [f"the route {' '.join(route)}" for route in kept.routes if _route(route) is None]
 
@@ -179,9 +177,9 @@ def _bridge(bridge: str, kept: Kept, carried: Mapping[str, List[Section]]) -> Li
 
 
 def _addressing(family: str, kept: Kept, profiles: List[Section]) -> List[str]:
-    addresses = [cidr for cidr in kept.addresses if _is_of(family, cidr)]
+    addresses = [cidr for cidr in kept.addresses if is_of(family, cidr)]
     given = values(profiles, f"ipv{family}")
-    method = _method4(kept) if family == "4" else _method6(kept, given.get("method"))
+    method = method4(kept) if family == "4" else method6(kept, given.get("method"))
     routes = [route for route in kept.routes if (":" in route[0]) == (family == "6")]
     lines = [f"method={method}"]
     lines += [f"address{number}={cidr}" for number, cidr in enumerate(addresses, 1)]
@@ -191,40 +189,12 @@ def _addressing(family: str, kept: Kept, profiles: List[Section]) -> List[str]:
         lines += [f"route{number}_options={options}"] if options else []
     if family == "4" and kept.asks4 and not kept.gateway_of_client:
         lines.append("never-default=true")  # of the client alone; what is declared counts
-    servers = [address for address in kept.nameservers or () if _is_of(family, address)]
+    servers = [address for address in kept.nameservers or () if is_of(family, address)]
     lines += [f"dns={''.join(f'{address};' for address in servers)}"] if servers else []
-    if kept.search and family == _searching(kept, profiles):
+    if kept.search and family == searching(kept, profiles):
         lines.append(f"dns-search={''.join(f'{domain};' for domain in kept.search)}")
     declared = ["dns"] * (kept.nameservers is not None) + ["dns-search"] * (kept.search is not None)
     return [*lines, *(f"{key}={value}" for key, value in given.items() if key not in declared and not _DECLARED.fullmatch(key))]
-
-
-def _is_of(family: str, address: str) -> bool:
-    return (":" in address) == (family == "6")
-
-
-def _method4(kept: Kept) -> str:
-    return "auto" if kept.asks4 else "manual" if any(_is_of("4", cidr) for cidr in kept.addresses) else "disabled"
-
-
-def _method6(kept: Kept, own: Optional[str]) -> str:
-    """own: that of the port's own profile. auto is router advertisements, and DHCPv6 where they say so. dhcp is DHCPv6 alone."""
-    addresses = any(_is_of("6", cidr) for cidr in kept.addresses)
-    if kept.accept_ra or (kept.dhcp6 and kept.accept_ra is None):
-        return "auto"
-    if kept.dhcp6:
-        return "dhcp"
-    if kept.accept_ra is False or (kept.dhcp6 is False and own == "dhcp"):
-        return "manual" if addresses else "link-local"
-    method = own if own in _METHODS6 else "manual" if addresses else "ignore"
-    return "manual" if addresses and method in ("disabled", "link-local") else method
-
-
-def _searching(kept: Kept, profiles: List[Section]) -> str:
-    """The family that the search domains are of: NetworkManager takes them only of one that has addresses."""
-    if _method4(kept) != "disabled":
-        return "4"
-    return "6" if _method6(kept, values(profiles, "ipv6").get("method")) in _ADDRESSED else ""
 
 
 def _vlans(given: Optional[Vlans]) -> List[str]:
