@@ -132,7 +132,7 @@ def network(machine: Host) -> List[Any]:
 def write_vlans(machine: Host, backend: str) -> None:
     for name, text in {"networkd": networkd, "networkmanager": networkmanager}[backend].wanted("vt-br9", VLANS, Stored()).items():
         if text is not None and not name.endswith(".netdev"):
-            machine.write(name, text.replace("autoconnect-priority=100", "autoconnect=false"))
+            machine.write(name, text.replace("autoconnect-priority=100", "autoconnect=false").replace("Bridge=vt-br9\n", ""))
 
 
 def vlans_as_nmcli_reads_them(machine: Host) -> List[str]:
