@@ -17,10 +17,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   name:
     description:
       - The guest's name. Required unless O(xml) has one.
@@ -250,6 +246,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results

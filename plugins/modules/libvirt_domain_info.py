@@ -19,10 +19,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   name:
     description: The name of the only one to read.
     type: str
@@ -36,6 +32,7 @@ options:
     choices: [lease, agent, arp]
     default: [lease, agent, arp]
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.info
 seealso:

@@ -20,10 +20,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   name:
     description:
       - The network's name. Required unless O(xml) has one.
@@ -142,9 +138,9 @@ options:
   vlan:
     description: The VLANs of the network, where Open vSwitch or a device of SR-IOV takes care of them. An empty dict takes them away.
     type: dict
-    suboptions:
+    suboptions: &vlan
       trunk:
-        description: Whether guests see the tags. More than one tag, or a O(vlan.tags[].native_mode), makes it a trunk.
+        description: Whether guests see the tags. More than one tag, or a native mode, makes it a trunk.
         type: bool
       tags:
         description: The VLANs, all of them.
@@ -162,7 +158,7 @@ options:
   virtualport:
     description: The switch that interfaces of the network are plugged into. An empty dict takes it away.
     type: dict
-    suboptions:
+    suboptions: &virtualport
       type:
         description: In libvirt's words, such as V(openvswitch), V(802.1Qbg) or V(802.1Qbh).
         type: str
@@ -172,11 +168,11 @@ options:
   bandwidth:
     description: What the network may carry, in both directions, seen from the guests. An empty dict takes the limits away.
     type: dict
-    suboptions:
+    suboptions: &bandwidth
       inbound:
         description: Traffic to the guests.
         type: dict
-        suboptions:
+        suboptions: &rate
           average:
             description: KiB in a second.
             type: int
@@ -190,17 +186,7 @@ options:
       outbound:
         description: Traffic from the guests.
         type: dict
-        suboptions:
-          average:
-            description: KiB in a second.
-            type: int
-            required: true
-          peak:
-            description: KiB in a second at most.
-            type: int
-          burst:
-            description: KiB that go at the peak rate.
-            type: int
+        suboptions: *rate
   trust_guest_rx_filters:
     description: Whether guests may change the MAC addresses that a macvtap interface listens to.
     type: bool
@@ -318,13 +304,13 @@ options:
               lease:
                 description: How long an address is leased. Libvirt accepts no less than two minutes.
                 type: dict
-                suboptions:
+                suboptions: &lease
                   expiry:
                     description: So many units; 0 is for ever.
                     type: int
                     required: true
                   unit:
-                    description: What O(ips[].dhcp.ranges[].lease.expiry) counts.
+                    description: What C(expiry) counts.
                     type: str
                     choices: [seconds, minutes, hours]
                     default: minutes
@@ -349,16 +335,7 @@ options:
               lease:
                 description: How long an address is leased. Libvirt accepts no less than two minutes.
                 type: dict
-                suboptions:
-                  expiry:
-                    description: So many units; 0 is for ever.
-                    type: int
-                    required: true
-                  unit:
-                    description: What O(ips[].dhcp.hosts[].lease.expiry) counts.
-                    type: str
-                    choices: [seconds, minutes, hours]
-                    default: minutes
+                suboptions: *lease
           bootp:
             description: What machines boot over the network. An empty dict takes it away.
             type: dict
@@ -403,65 +380,15 @@ options:
       vlan:
         description: The VLANs of the class, where Open vSwitch or a device of SR-IOV takes care of them. An empty dict takes them away.
         type: dict
-        suboptions:
-          trunk:
-            description: Whether guests see the tags. More than one tag, or a O(portgroups[].vlan.tags[].native_mode), makes it a trunk.
-            type: bool
-          tags:
-            description: The VLANs, all of them.
-            type: list
-            elements: dict
-            suboptions:
-              id:
-                description: The VLAN's number.
-                type: int
-                required: true
-              native_mode:
-                description: How packets without a tag are taken for this VLAN.
-                type: str
-                choices: [tagged, untagged]
+        suboptions: *vlan
       virtualport:
         description: The switch that interfaces of the class are plugged into. An empty dict takes it away.
         type: dict
-        suboptions:
-          type:
-            description: In libvirt's words, such as V(openvswitch), V(802.1Qbg) or V(802.1Qbh).
-            type: str
-          parameters:
-            description: Its parameters in libvirt's words, all of them, for example C(profileid).
-            type: dict
+        suboptions: *virtualport
       bandwidth:
         description: What the class may carry, in both directions, seen from the guests. An empty dict takes the limits away.
         type: dict
-        suboptions:
-          inbound:
-            description: Traffic to the guests.
-            type: dict
-            suboptions:
-              average:
-                description: KiB in a second.
-                type: int
-                required: true
-              peak:
-                description: KiB in a second at most.
-                type: int
-              burst:
-                description: KiB that go at the peak rate.
-                type: int
-          outbound:
-            description: Traffic from the guests.
-            type: dict
-            suboptions:
-              average:
-                description: KiB in a second.
-                type: int
-                required: true
-              peak:
-                description: KiB in a second at most.
-                type: int
-              burst:
-                description: KiB that go at the peak rate.
-                type: int
+        suboptions: *bandwidth
       trust_guest_rx_filters:
         description: Whether guests may change the MAC addresses that a macvtap interface listens to.
         type: bool
@@ -480,6 +407,7 @@ options:
     choices: [never, if_required]
     default: never
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results

@@ -15,14 +15,11 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   name:
     description: The name of the only one to read.
     type: str
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.info
 seealso:

@@ -15,10 +15,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   name:
     description:
       - The filter's name. Required unless O(xml) has one.
@@ -85,6 +81,7 @@ options:
             A C(match) of V(no) negates.
         type: dict
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results

@@ -16,10 +16,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   name:
     description:
       - The pool's name. Required unless O(xml) has one.
@@ -143,6 +139,7 @@ options:
     choices: [never, if_required]
     default: never
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results

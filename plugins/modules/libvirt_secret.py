@@ -14,10 +14,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   state:
     description: Whether the secret is there.
     type: str
@@ -73,6 +69,7 @@ options:
     choices: [if_different, always, on_create]
     default: if_different
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results

@@ -14,15 +14,12 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   usage_type:
     description: The only kind of usage to read.
     type: str
     choices: [ceph, iscsi, tls, volume, vtpm]
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.info
 seealso:

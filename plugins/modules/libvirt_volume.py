@@ -16,10 +16,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   pool:
     description: The pool that the volume is in. It must be active.
     type: str
@@ -93,6 +89,7 @@ notes:
   - An upload that lasts longer than three seconds shows on the controller's screen how far it is, every two seconds or somewhat more rarely.
     With C(async) nothing is shown.
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.converge
   - virtops.linux.results

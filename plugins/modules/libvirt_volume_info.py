@@ -14,10 +14,6 @@ description:
 author:
   - virtops.linux contributors (@virtops)
 options:
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
   pool:
     description: The only pool to look at.
     type: str
@@ -25,6 +21,7 @@ options:
     description: The name of the only ones to read.
     type: str
 extends_documentation_fragment:
+  - virtops.linux.libvirt
   - virtops.linux.attributes
   - virtops.linux.attributes.info
 seealso:

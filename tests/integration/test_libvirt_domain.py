@@ -92,7 +92,7 @@ OPTIONS: list[Dict[str, tuple[Any, Any, str]]] = [
         "boot": (["network", "hd"], ["hd", "network"], "os/boot"),
         "console_log": ("/var/log/libvirt/vt.log", "/var/log/libvirt/vt2.log", "devices/serial"),
         "graphics": ({"type": "vnc", "listen": "127.0.0.1", "port": 5999}, {"type": "none"}, "devices/graphics"),
-        "rng": (True, False, "devices/rng"),
+        "rng": ({"model": "virtio"}, {}, "devices/rng"),
         "guest_agent": (True, False, "devices/channel"),
         "memballoon": (False, True, "devices/memballoon"),
     },
@@ -138,7 +138,7 @@ def test_options_without_a_way_back_to_nothing(defined):
 
 
 def test_new_devices_are_virtio_and_old_ones_stay(defined):
-    cycle(MODULE, {**defined, "disks": [DISK], "interfaces": [{"type": "user"}], "rng": True})
+    cycle(MODULE, {**defined, "disks": [DISK], "interfaces": [{"type": "user"}], "rng": {"model": "virtio"}})
     xml = dump()
     assert "<target dev='vda' bus='virtio'/>" in xml and "type='qcow2'" in xml and xml.count("<model type='virtio'/>") == 1
     assert "<rng model='virtio'>" in xml
@@ -154,7 +154,7 @@ def test_every_option_at_once_and_then_one_less():
         "interfaces": [{"type": "user"}, {"source": "vt-no-such-network", "mac": "52:54:00:11:22:33"}],
         "console_log": "/var/log/libvirt/vt.log",
         "graphics": {"type": "vnc"},
-        "rng": True,
+        "rng": {"model": "virtio"},
         "guest_agent": True,
         "cpu": {"mode": "host-model"},
         "vcpus": 2,
@@ -232,7 +232,7 @@ def test_options_go_on_top_of_xml():
 
 
 def test_what_a_task_does_not_say_stays(defined):
-    apply(MODULE, {**defined, "disks": [DISK], "rng": True, "title": "T"})
+    apply(MODULE, {**defined, "disks": [DISK], "rng": {"model": "virtio"}, "title": "T"})
     before = dump()
     cycle(MODULE, {**defined, "vcpus": 2})
     assert dump() == before.replace(">1</vcpu>", ">2</vcpu>")

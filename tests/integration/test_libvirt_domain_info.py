@@ -28,7 +28,7 @@ MANY: dict[str, Any] = {
     "cmdline": "a='b'",
     "console_log": "/var/log/libvirt/vt-op.log",
     "graphics": {"type": "vnc", "listen": "127.0.0.1", "password": "vt-hid"},
-    "rng": True,
+    "rng": {"model": "virtio"},
     "guest_agent": True,
     "autostart": True,
 }

@@ -219,7 +219,7 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
         "update_device",
     ),
     ("devices/channel[]",): (AGENT, NO_AGENT, "attach_device", "detach_device"),
-    ("devices/rng[]",): ({"rng": True}, {"rng": False}, "attach_device", "detach_device"),
+    ("devices/rng[]",): ({"rng": {"model": "virtio"}}, {"rng": {}}, "attach_device", "detach_device"),
     ("devices/watchdog[]",): (in_devices("<watchdog model='i6300esb' action='none'/>"), {}, "attach_device", ""),
     ("devices/input[]",): (in_devices("<input type='tablet' bus='usb'/>"), {}, "attach_device", ""),
     ("devices/memballoon/stats",): (
@@ -232,6 +232,11 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
 #: Rows that wait, or wait from somewhere on, and the fields that are then pending.
 WAITING: Dict[Tuple[str, ...], Tuple[Options, Options, List[str]]] = {
     ("",): ({"cmdline": "console=ttyS0"}, {"cmdline": "console=ttyS0 no_timer_check"}, ["os/cmdline"]),
+    ("devices/interface/source@portgroup",): (
+        {"interfaces": [USER, {**NIC, "portgroup": "a"}]},
+        {"interfaces": [USER, {**NIC, "portgroup": ""}]},
+        ["devices/interface[52:54:00:00:aa:01]/source@portgroup"],
+    ),
     ("vcpu", "vcpu@current"): (
         {"vcpus": 2, "max_vcpus": 4, "xml": XML.replace("0-2", "0-3")},
         {"vcpus": 2, "max_vcpus": 3, "xml": XML},
@@ -341,11 +346,11 @@ def test_a_paused_guest_gives_nothing_back(firmware):
 
 
 def test_a_device_comes_to_the_place_that_it_has_after_a_restart():
-    apply(MODULE, {**BASE, "rng": True, "interfaces": [USER, NIC, {"type": "user", "mac": "52:54:00:00:aa:03"}]})
+    apply(MODULE, {**BASE, "rng": {"model": "virtio"}, "interfaces": [USER, NIC, {"type": "user", "mac": "52:54:00:00:aa:03"}]})
     places = [re.findall(r"(?s)<(rng|interface) .*?(<address type='pci'.*?/>)", text) for text in (active(), inactive())]
     assert places[0] == places[1] and len(places[0]) == 4
     uuid = virsh("domuuid", NAME)
-    apply(MODULE, {**BASE, "rng": False, "interfaces": [USER, NIC]})
+    apply(MODULE, {**BASE, "rng": {}, "interfaces": [USER, NIC]})
     assert virsh("domuuid", NAME) == uuid and active().count("<interface") == 2
 
 

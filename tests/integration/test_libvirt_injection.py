@@ -206,6 +206,9 @@ STAYS_IN_TABLES = {
     *("dtb", "loader.path", "nvram.path", "nvram.template", "clock.timezone", "memory_devices.path", "blkiotune.devices.path"),
     *("serial.path", "serial.host", "serial.log", "tpm.device", "hostdevs.rom_file", "interfaces.portgroup"),
     *("filesystems.target", "filesystems.source", "filesystems.socket", "filesystems.binary"),
+    *("rng.backend", "channels.name", "channels.path", "disks.network.name", "disks.network.query", "disks.network.hosts.name"),
+    *("disks.network.hosts.socket", "disks.network.snapshot", "disks.network.config", "disks.network.initiator"),
+    *("disks.network.auth.username", "disks.network.auth.secret_usage"),
 }
 SEVERAL = {
     name: case for name, case in domain_options.CASES.items() if not case.missing and set(domain_options.told(case.one)) & set(STAYS_IN_TABLES)

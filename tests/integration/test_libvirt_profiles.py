@@ -13,7 +13,7 @@ from support.virsh import clear, virsh
 
 NAMES = [f"vt-op-{number}" for number in range(3)]
 PROFILES: dict[str, dict[str, Any]] = {
-    "plain": {"type": "qemu", "memory": "64M", "rng": True, "graphics": {"type": "vnc", "listen": "127.0.0.1", "password": "vt-hid"}},
+    "plain": {"type": "qemu", "memory": "64M", "rng": {"model": "virtio"}, "graphics": {"type": "vnc", "listen": "127.0.0.1", "password": "vt-hid"}},
     "large": {"memory": "96M", "autostart": True},
 }
 

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.disk import DISK
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.interface import INTERFACE
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.kinds import FILE
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.kinds import FILE, RANDOM
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.rows import Entry, Group, Pairs, Row, Table
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.table import DOMAIN
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.tell import leaves
@@ -77,15 +77,17 @@ def plain(label: str) -> str:
     return re.sub(r"\[[^]]*\]", "", label)
 
 
-def concerns(changes: list[str], option: str) -> bool:
+def concerns(changes: list[str], option: str, fields: Mapping[str, str] = FIELDS) -> bool:
     """Whether a change of this option is among the fields."""
-    path = FIELDS[option]
+    path = fields[option]
+    if path.endswith("[]"):  # that it comes or goes
+        return path[:-2] in map(plain, changes)
     return any(one == path or path.startswith((one + "/", one + "@")) or one.startswith((path + "/", path + "@")) for one in map(plain, changes))
 
 
 ROWS = dict(rows())
 #: Options that are paths on the host.
-FILES = {name for name, row in ROWS.items() if isinstance(row, Row) and row.kind == FILE}
+FILES = {name for name, row in ROWS.items() if isinstance(row, Row) and row.kind in (FILE, RANDOM)}
 
 
 def is_text(name: str) -> bool:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping, Optional
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, Hashable, Iterator, Mapping, Optional
 
 from ..engine.errors import Failure, NotReady
 from ..engine.host import Host
@@ -43,12 +43,26 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Connection:
-    """virt: the virConnect. api: the libvirt module, for its constants. host: the machine that the module runs on."""
+    """virt: the virConnect. api: the libvirt module, for its constants. host: the machine that the module runs on.
+
+    seen: what stays the same from one object of a task to the next.
+    """
 
     virt: Any
     api: Any
     uri: str
     host: Host
+    seen: Dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: Hashable, ask: Callable[[], Any]) -> Any:
+        """What ask() gave, asked once as long as the connection lives, or until forget()."""
+        if key not in self.seen:
+            self.seen[key] = ask()
+        return self.seen[key]
+
+    def forget(self) -> None:
+        """After a change of what may have been seen."""
+        self.seen.clear()
 
     def failure(self, error: Any, sentence: str, code: Optional[str] = None) -> Failure:
         """A libvirtError as a Failure: our sentence, libvirt's message, a stable code. The one place that does so."""

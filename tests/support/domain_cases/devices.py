@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from support.domain_cases.case import Case, Options
 
 _IMAGE = {"path": "/srv/vt-a.img"}
@@ -14,6 +16,13 @@ _DIRECT = {"type": "direct", "source": "vt-none0", "mac": "52:54:00:ab:00:02"}
 def _disks(first: Options, scsi: Options, usb: Options) -> list[Options]:
     kinds = ({"bus": "virtio", "target": "vda"}, {"bus": "scsi", "target": "sda"}, {"bus": "usb", "target": "sdb"})
     return [{**_IMAGE, **kind, **more} for kind, more in zip(kinds, (first, scsi, usb))]
+
+
+_UUID = "09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4"
+
+
+def _server(protocol: str, name: str, **more: Any) -> Options:
+    return {"network": {"protocol": protocol, "name": name, "hosts": [{"name": "203.0.113.5"}], **more}}
 
 
 DEVICES: dict[str, Case] = {
@@ -95,14 +104,66 @@ DEVICES: dict[str, Case] = {
             "disks": [
                 {"device": "floppy"},
                 {"device": "lun", "path": "/dev/vt-a"},
-                {"path": "/srv/a", "iotune": {"total_iops_sec": 4, "total_iops_sec_max": 9}},
             ]
         },
         {
             "disks": [
                 {"device": "floppy", "path": "/srv/vt.flp"},
                 {"device": "lun", "path": "/dev/vt-b"},
-                {"path": "/srv/a", "iotune": {"total_iops_sec": 5, "total_iops_sec_max": 8}},
+            ]
+        },
+    ),
+    "limits": Case(
+        {"disks": [{**_IMAGE, "target": "vda", "iotune": {"total_iops_sec": 4, "total_iops_sec_max": 9}}]},
+        {"disks": [{**_IMAGE, "target": "vda", "iotune": {"total_iops_sec": 5, "total_iops_sec_max": 8}}]},
+    ),
+    "disks of servers": Case(
+        {
+            "disks": [
+                _server(
+                    "rbd",
+                    "vt-pool/a & b",
+                    hosts=[{"name": "203.0.113.5", "port": 6789}, {"name": "b.example.org", "port": 6790}],
+                    snapshot="one",
+                    config="/srv/vt-a.conf",
+                    auth={"username": "vt", "secret_usage": "a <b>"},
+                ),
+                _server("iscsi", "iqn.2026-01.example:a/1", initiator="iqn.2026-01.example:b", auth={"username": "vt", "secret_uuid": _UUID + "a"}),
+                _server("nbd", "one", hosts=[{"transport": "unix", "socket": "/srv/vt-a.sock"}]),
+                _server("nbd", "two", tls=True, hosts=[{"name": "203.0.113.6", "port": 10810, "transport": "tcp"}]),
+                _server("https", "/a b.iso", query="c=d&e", verify=True, timeout=7),
+            ]
+        },
+        {
+            "disks": [
+                _server(
+                    "rbd",
+                    "vt-pool/c",
+                    hosts=[{"name": "203.0.113.7", "port": 6791}],
+                    snapshot="",
+                    config="/srv/vt-b.conf",
+                    auth={"username": "tv", "secret_usage": "c"},
+                ),
+                _server("iscsi", "iqn.2026-01.example:c/2", initiator="iqn.2026-01.example:d", auth={"username": "vt", "secret_uuid": _UUID + "b"}),
+                _server("nbd", "", hosts=[{"transport": "unix", "socket": "/srv/vt-b.sock"}]),
+                _server("nbd", "three", tls=False, hosts=[{"transport": "unix", "socket": "/srv/vt-c.sock"}]),
+                _server("ftps", "c.iso", verify=False, timeout=9),
+            ]
+        },
+    ),
+    "other disks of servers": Case(
+        {
+            "disks": [
+                {**_server("iscsi", "iqn.2026-01.example:a"), "device": "lun", "bus": "scsi"},
+                _server("rbd", "a/b", auth={"username": "vt", "secret_usage": "a"}),
+                _server("https", "/a", query="b", hosts=[{"name": "a.example.org"}]),
+            ]
+        },
+        {
+            "disks": [
+                {**_server("iscsi", "iqn.2026-01.example:b"), "device": "lun", "bus": "scsi"},
+                _server("rbd", "a/b", auth={"username": "vt", "secret_uuid": _UUID + "a"}),
+                _server("https", "/a", query="c", hosts=[{"name": "b.example.org"}]),
             ]
         },
     ),
@@ -199,6 +260,12 @@ DEVICES: dict[str, Case] = {
             "tpm": {"model": "tpm-tis", "type": "passthrough", "device": "/dev/tpm0"},
             "watchdog": {"model": "i6300esb", "action": "reset"},
             "vsock": {"model": "virtio", "cid": "auto"},
+            "rng": {"model": "virtio", "backend": "/dev/urandom", "rate": {"bytes": 1024, "period": 500}},
+            "channels": [
+                {"name": "vt.a & b", "type": "unix", "path": "/srv/vt-a.sock", "mode": "bind"},
+                {"name": "vt.c", "type": "pty"},
+                {"name": "org.qemu.guest_agent.0", "type": "unix"},
+            ],
             "memballoon_autodeflate": True,
             "memballoon_free_page_reporting": True,
             "memballoon_stats_period": 5,
@@ -231,6 +298,12 @@ DEVICES: dict[str, Case] = {
             "tpm": {"model": "tpm-crb", "type": "passthrough", "device": "/dev/tpm1"},
             "watchdog": {"model": "ib700", "action": "poweroff"},
             "vsock": {"model": "virtio-non-transitional", "cid": "17"},
+            "rng": {"model": "virtio-transitional", "backend": "/dev/hwrng", "rate": {"bytes": 2048, "period": 600}},
+            "channels": [
+                {"name": "vt.a & b", "type": "unix", "path": "/srv/vt-b.sock", "mode": "connect"},
+                {"name": "vt.d", "type": "null"},
+                {"name": "org.qemu.guest_agent.0", "type": "unix"},
+            ],
             "memballoon_autodeflate": False,
             "memballoon_free_page_reporting": False,
             "memballoon_stats_period": 6,
@@ -266,7 +339,12 @@ DEVICES: dict[str, Case] = {
             "tpm": {},
             "watchdog": {"model": "i6300esb", "action": "none"},
             "vsock": {"cid": "9"},
-            "hostdevs": [{"type": "usb", "address": "1.4"}],
+            "rng": {"backend": "builtin"},
+            "channels": [{"name": "com.redhat.spice.0", "type": "spicevmc"}],
+            "hostdevs": [
+                {"type": "usb", "address": "1.4"},
+                {"type": "mdev", "uuid": _UUID + "a", "model": "vfio-pci", "display": True, "ramfb": True},
+            ],
             "filesystems": [
                 {"target": "s", "socket": "/srv/vt-a.sock", "driver": "virtiofs"},
                 {"target": "m", "source": "/srv", "accessmode": "mapped", "fmode": "0644", "dmode": "0755"},
@@ -277,12 +355,17 @@ DEVICES: dict[str, Case] = {
             "tpm": {"model": "tpm-tis", "type": "passthrough"},
             "watchdog": {},
             "vsock": {},
-            "hostdevs": [{"type": "usb", "address": "2.5"}],
+            "rng": {"backend": "/dev/urandom", "rate": {}},
+            "channels": [],
+            "hostdevs": [
+                {"type": "usb", "address": "2.5"},
+                {"type": "mdev", "uuid": _UUID + "b", "model": "vfio-ap", "display": False, "ramfb": False},
+            ],
             "filesystems": [
                 {"target": "s", "socket": "/srv/vt-b.sock", "driver": "virtiofs"},
                 {"target": "m", "source": "/srv", "accessmode": "mapped", "fmode": "0600", "dmode": "0700"},
             ],
         },
-        {"memory_backing": {"source": "memfd", "access": "shared"}},
+        {"memory_backing": {"source": "memfd", "access": "shared"}, "graphics": {"type": "spice", "listen": "127.0.0.1"}},
     ),
 }

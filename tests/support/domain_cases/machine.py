@@ -20,6 +20,7 @@ def _enlightened(on: bool, retries: int) -> Options:
 
 def _pinned(cpus: str, number: int) -> Options:
     limits = {f"{part}{what}": number for part in ("", "global_", "emulator_", "iothread_") for what in ("period", "quota")}
+    limits["global_quota"] = 8 * number  # as no part may use more than the whole
     threads = {"scheduler": "fifo" if number == 1000 else "rr", "priority": number // 1000}
     return {
         **limits,

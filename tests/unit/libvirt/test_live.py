@@ -268,3 +268,26 @@ def test_bad_input(given):
     with pytest.raises(Failure) as caught:
         desired(**given)
     assert caught.value.code == "invalid_value" and "longer" not in caught.value.message
+
+
+def test_a_total_limit_stands_instead_of_the_others():
+    disk = "<disk type='file'><target dev='vda' bus='virtio'/><iotune>{}</iotune></disk>"
+    before = "<total_bytes_sec>1</total_bytes_sec><total_bytes_sec_max>2</total_bytes_sec_max><read_iops_sec>3</read_iops_sec>"
+    plan = converged(p.plan, running(in_devices(disk.format(before))), desired(xml=f"<domain><devices>{disk.format(LIMITS)}</devices></domain>"))
+    assert plan.pending == () and dict(plan.actions[1].values) == {
+        "read_bytes_sec": 4,
+        "total_iops_sec": 5,
+        "total_bytes_sec": 0,
+        "total_bytes_sec_max": 0,
+        "read_iops_sec": 0,
+    }
+
+
+LIMITS = "<read_bytes_sec>4</read_bytes_sec><total_iops_sec>5</total_iops_sec>"
+
+
+def test_a_drive_that_becomes_a_disk_keeps_its_medium():
+    drive = "<disk type='file' device='cdrom'><source file='/a'/><target dev='sda' bus='sata'/><readonly/></disk>"
+    plan = converged(p.plan, running(in_devices(drive)), desired(disks=[{"target": "sda", "device": "disk", "path": "/b"}]))
+    assert kinds(plan) == ["define_domain"] and set(plan.pending) >= {"devices/disk[sda]@device", "devices/disk[sda]/source@file"}
+    assert plan.after.inactive.find("devices/disk/readonly") is None

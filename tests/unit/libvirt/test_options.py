@@ -9,13 +9,16 @@ from dataclasses import replace
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import Observed
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.fields import OPTIONS
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import SPEC, Observed
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.table import ALONE
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.rules import RULES
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.said import said, wished
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmlmerge import differences
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse, render, unmarked, walk
 from guests import desired, guest
 from support.domain_options import CASES, FIELDS, changed, concerns, in_every_text, is_text, told, under
+from support.domain_running import ALL_FIELDS, ELSEWHERE, exercised, is_live
 from support.hosts import converged
 
 NEW = {"type": "qemu", "arch": "x86_64", "machine": "q35", "memory": "256M"}
@@ -30,6 +33,16 @@ def test_every_option_has_two_values_among_the_cases():
                 if name not in told(case.one) or name not in told(case.other):
                     said_of[name].add("nothing")
     assert {name: values for name, values in said_of.items() if len(values) < 2} == {}
+
+
+def test_every_option_is_tried_in_a_guest_that_runs():
+    assert {option for option in ALL_FIELDS if not option.startswith(ELSEWHERE)} <= exercised()
+    top = {option.partition(".")[0] for option in ALL_FIELDS}
+    assert top >= {option for option in OPTIONS if "." not in option} | {entry.option for entry in ALONE} and all(
+        is_live(option) in (True, False) for option in ALL_FIELDS
+    )
+    own = {name: SPEC["argument_spec"][name]["options"] for name in ("cpu", "disks", "interfaces", "graphics")}
+    assert {f"{name}.{option}" for name, options in own.items() for option in options} <= {".".join(o.split(".")[:2]) for o in ALL_FIELDS}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

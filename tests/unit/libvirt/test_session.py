@@ -7,6 +7,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt import connection as c
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.actions import ResumeDomain
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.apply import apply
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.read import plugs_of
 from support.hosts import FakeHost
 
 
@@ -83,3 +86,55 @@ def test_one_connection_for_each_uri_of_a_task(tmp_path, monkeypatch):
         with c.open_connection(host, {"uri": "qemu:///system"}):
             pass
     assert virt.log == ["qemu:///system", "qemu:///session", "qemu:///system", "close", "close", "close"]
+
+
+class Guest:
+    """A running guest on two networks, which counts how often it is read."""
+
+    def __init__(self, number):
+        self.number, self.read = number, 0
+
+    def name(self):
+        return f"g{self.number}"
+
+    def UUIDString(self):
+        return f"11111111-1111-1111-1111-11111111111{self.number % 10}"
+
+    def ID(self):
+        return self.number
+
+    def resume(self):
+        pass
+
+    def XMLDesc(self, flags):
+        self.read += 1
+        nics = "".join(f"<interface type='network'><source network='n{n}'/><target dev='vnet{self.number}{n}'/></interface>" for n in (0, 1))
+        return f"<domain><devices>{nics}</devices></domain>"
+
+
+class Guests(Virt):
+    VIR_CONNECT_LIST_DOMAINS_ACTIVE = 1
+
+    def __init__(self, *guests):
+        super().__init__()
+        self.guests = guests
+
+    def listAllDomains(self, flags):
+        return list(self.guests)
+
+    def lookupByName(self, name):
+        return next(guest for guest in self.guests if guest.name() == name)
+
+
+def test_running_guests_are_read_once_for_all_networks_of_a_task(tmp_path):
+    guests = (Guest(1), Guest(2))
+    virt = Guests(*guests)
+    connection = c.Connection(virt, virt, "qemu:///system", FakeHost(tmp_path))
+    for network in ("n0", "n1", "n2", "n0"):
+        assert [plug.guest for plug in plugs_of(connection, network)] == ([] if network == "n2" else ["g1", "g2"])
+    assert [guest.read for guest in guests] == [1, 1]
+    virt.guests = (guests[0], Guest(12))  # the second one was started again, under another ID
+    assert [plug.guest for plug in plugs_of(connection, "n0")] == ["g1", "g12"] and guests[0].read == 1
+    apply(connection, ResumeDomain("g1"))  # whatever is done to a guest
+    plugs_of(connection, "n0")
+    assert guests[0].read == 2

@@ -27,6 +27,7 @@ _ASK_AGAIN_SECONDS = 5.0
 
 
 def apply(connection: Connection, action: Action) -> None:
+    connection.forget()
     with connection.explained(f"guest {action.target}: {action.kind.replace('_', ' ')} is not done"):
         _do(action, connection)
 

@@ -53,10 +53,11 @@ TABLE: Tuple[Field, ...] = (
     *_rows(LIVE, "set_lifecycle_action", "", "on_poweroff on_reboot on_crash"),
     Field("devices/disk[]", LIVE, "attach_device", "on the buses virtio, scsi and usb", goes=True),
     Field("devices/disk/source", LIVE, "update_device", "in a CD-ROM or floppy drive", goes=True),
-    *_rows(LIVE, "update_device", "devices/disk", "@type /driver@type"),  # of the medium in a drive
+    *(Field(f"devices/disk{path}", LIVE, "update_device", "in a CD-ROM or floppy drive") for path in ("@type", "/driver@type")),
     Field("devices/disk/iotune", LIVE, "set_block_iotune"),
     Field("devices/interface[]", LIVE, "attach_device", "while the guest has a free slot for it", goes=True),
     Field("devices/interface/source", LIVE, "update_device", "between networks, and between bridges"),
+    Field("devices/interface/source@portgroup", NEXT_BOOT),
     Field("devices/interface/link", LIVE, "update_device"),
     Field("devices/interface/bandwidth", LIVE, "update_device"),
     Field("devices/graphics@passwd", LIVE, "update_device"),

@@ -94,7 +94,9 @@ def _fits(device: Node, devices: Node, active: Node) -> bool:
         return False
     if device.tag == "memory":
         return _fits_memory(device, devices, active)
-    return device.tag == "channel" or _free_slots(device, devices)
+    if device.tag == "channel":
+        return device.attributes.get("type") != "spicevmc" or any(one.attributes.get("type") == "spice" for one in devices.all("graphics"))
+    return _free_slots(device, devices)
 
 
 def _fits_memory(module: Node, devices: Node, active: Node) -> bool:
@@ -155,8 +157,9 @@ def _update(guest: Guest, old: Node, new: Node, kept: Tuple[str, ...]) -> Tuple[
             )
         )
     if "set_block_iotune" in by:
-        wanted = after.find("iotune") or Node("iotune")
-        values = tuple((one.tag, int(one.text) if one.text.isdigit() else one.text) for one in wanted.children)
+        wanted, before = (device.find("iotune") or Node("iotune") for device in (after, old))
+        gone = tuple((one.tag, 0) for one in before.children if wanted.find(one.tag) is None)
+        values = tuple((one.tag, int(one.text) if one.text.isdigit() else one.text) for one in wanted.children) + gone
         steps.append(a.SetBlockIotune(guest.name, tuple(by["set_block_iotune"]), values, after.get("target@dev") or ""))
     if "set_memory_stats_period" in by:
         steps.append(a.SetMemoryStatsPeriod(guest.name, int(after.get("stats@period") or "0")))
@@ -166,7 +169,8 @@ def _update(guest: Guest, old: Node, new: Node, kept: Tuple[str, ...]) -> Tuple[
 def _dead_rows(old: Node, new: Node) -> FrozenSet[str]:
     """Rows of the table that do not hold for this device."""
     moved = new.attributes.get("type", old.attributes.get("type")) != old.attributes.get("type")
-    if old.tag == "disk" and old.attributes.get("device") not in _DRIVES:
+    becomes = new.attributes.get("device", old.attributes.get("device"))
+    if old.tag == "disk" and (becomes not in _DRIVES or becomes != old.attributes.get("device")):
         return frozenset({"devices/disk/source", *_MEDIUM})
     if old.tag == "interface" and (moved or old.attributes.get("type") not in ("network", "bridge")):
         return frozenset({"devices/interface/source"})

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, Optional, Set, Tuple
 
 from ..xmltree import Node
 from .same import same
@@ -69,6 +69,8 @@ def _edit(node: Node, tag: str, change: Callable[[Node], Node]) -> Node:
 def _prune_disk(observed: Node, wish: Node) -> Node:
     if _changes(observed, wish, "target@bus") or _changes(observed, wish, "@device"):
         observed = observed.without("address", "alias")
+    if _changes(observed, wish, "@device") and observed.attributes["device"] == "cdrom":
+        observed = observed.without("readonly")
     old, new = observed.find("source"), wish.find("source")
     moved = old and new and any(old.attributes.get(name) != value for name, value in new.attributes.items())
     if moved:
@@ -138,6 +140,24 @@ def _prune_secret(observed: Node, wish: Node) -> Node:
     return observed.without("@usage") if wish.get("@uuid") else observed.without("@uuid") if wish.get("@usage") else observed
 
 
+def _prune_limits(observed: Node, wish: Node) -> Node:
+    """A total stands instead of the limits of each direction. Source: virDomainDiskDefIotuneParse."""
+    gone: Set[str] = set()
+    for kind in ("bytes_sec", "iops_sec"):
+        for what in (kind, f"{kind}_max"):
+            said = {way for way in ("total", "read", "write") if (wish.get(f"{way}_{what}") or "0") != "0"}
+            others = ("read", "write") if "total" in said else ("total",) if said else ()
+            gone |= {f"{way}_{kind}{end}" for way in others for end in (("", "_max", "_max_length") if what == kind else ("_max", "_max_length"))}
+    return observed.without(*gone)
+
+
+def _prune_server(observed: Node, wish: Node) -> Node:
+    """It is reached at an address or at a socket."""
+    if wish.get("@socket"):
+        return observed.without("@name", "@port")
+    return observed.without("@socket", "@transport") if wish.get("@name") and observed.get("@socket") else observed
+
+
 def _prune_whole(field: str) -> Callable[[Node, Node], Node]:
     """With another of this, nothing else of it is the same."""
 
@@ -162,6 +182,8 @@ _RULES: Dict[str, Callable[[Node, Node], Node]] = {
     "devices/video": _prune_video,
     "devices/vsock/cid": _prune_cid,
     "devices/disk/source/auth/secret": _prune_secret,
+    "devices/disk/source/host": _prune_server,
+    "devices/disk/iotune": _prune_limits,
     "devices/interface/virtualport": _prune_whole("@type"),
     "launchSecurity": _prune_whole("@type"),
     "features/hyperv/spinlocks": _prune_spinlocks,

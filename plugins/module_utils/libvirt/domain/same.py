@@ -23,6 +23,7 @@ _UNSAID: Dict[str, Tuple[str, ...]] = {
     "cpu/model@fallback": ("allow",),
     "devices/video/model@primary": ("no",),
     "devices/disk/target@tray": ("closed",),
+    "devices/disk/source/host@transport": ("tcp",),
     "numatune/memory@placement": ("static",),
 }
 

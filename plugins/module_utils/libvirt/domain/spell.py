@@ -78,6 +78,11 @@ def spell(path: str, node: Node) -> Node:
     return sized_anyhow(node) if node.text and "unit" in node.attributes else node
 
 
+def _domain(node: Node) -> Node:
+    """Metadata that is empty, as it is when the last of it was taken from a running guest, is none."""
+    return replace(node, children=tuple(child for child in node.children if child.tag != "metadata" or child.says_something))
+
+
 def _uuid(node: Node) -> Node:
     return replace(node, text=uuid_text(node.text, "uuid"))
 
@@ -203,6 +208,7 @@ def _graphics(node: Node) -> Node:
 
 
 _RULES: Dict[str, Callable[[Node], Node]] = {
+    "": _domain,
     "uuid": _uuid,
     "memoryBacking/hugepages/page": _page,
     "cpu/numa/cell": _cell,

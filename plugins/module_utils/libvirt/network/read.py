@@ -11,7 +11,7 @@ from ..connection import Connection
 from ..objects.access import Access
 from ..objects.model import Desired
 from ..uri import is_local
-from ..xmltree import parse
+from ..xmltree import Node, parse
 from .kind import NETWORK
 from .model import Observed, Plug
 
@@ -31,18 +31,23 @@ def plugs_of(connection: Connection, network: str) -> Tuple[Plug, ...]:
 
 def _plugs(connection: Connection, guest: Any, network: str) -> Iterator[Plug]:
     try:
-        tree = parse(guest.XMLDesc(0), "libvirt's XML of a guest", "domain")
+        interfaces = connection.once(("interfaces", guest.UUIDString(), guest.ID()), lambda: _interfaces(guest))
     except connection.api.libvirtError as error:
         if error.get_error_code() == connection.api.VIR_ERR_NO_DOMAIN:  # it ended meanwhile
             return
         raise
-    devices = tree.find("devices")
-    for interface in devices.all("interface") if devices else ():
+    for interface in interfaces:
         device = interface.get("target@dev")
         if interface.get("source@network") == network and device:
             here, master = _tap(connection, device)
             isolated = interface.get("port@isolated") == "yes"
             yield Plug(guest.name(), interface.get("mac@address") or "", device, here, master, isolated, interface.get("source@portgroup"))
+
+
+def _interfaces(guest: Any) -> Tuple[Node, ...]:
+    """Read once a task for all its networks; a guest that was started again has another ID."""
+    devices = parse(guest.XMLDesc(0), "libvirt's XML of a guest", "domain").find("devices")
+    return tuple(devices.all("interface")) if devices else ()
 
 
 def _tap(connection: Connection, device: str) -> Tuple[bool, Optional[str]]:
