@@ -221,7 +221,7 @@ MACHINE: dict[str, Case] = {
                 {"model": "nvdimm", "size": "64M", "node": 0, "path": "/srv/vt-nw"},
             ],
         },
-        {"max_memory": "2G", "memory_slots": 4, "numa": {"cells": [{"id": 0, "cpus": "0", "memory": "64M"}]}},
+        {"vcpus": 1, "max_memory": "2G", "memory_slots": 4, "numa": {"cells": [{"id": 0, "cpus": "0", "memory": "64M"}]}},
     ),
     "huge pages": Case({"memory_backing": {"hugepages": True}}, {"memory_backing": {"hugepages": False}}),
     "tuning": Case(
