@@ -34,6 +34,7 @@ ALL_FIELDS = {**FIELDS, **OWN_FIELDS}
 WAITS_HERE = {
     "vcpus",
     "guest_agent",
+    "interfaces.mac",  # the source of random numbers has the last slot
     "interfaces.source",
     "interfaces.mode",
     *(f"disks.{option}" for option in ("path", "pool", "volume", "format", "startup_policy")),
