@@ -357,10 +357,7 @@ DEVICES: dict[str, Case] = {
             "vsock": {},
             "rng": {"backend": "/dev/urandom", "rate": {}},
             "channels": [],
-            "hostdevs": [
-                {"type": "usb", "address": "2.5"},
-                {"type": "mdev", "uuid": _UUID + "b", "model": "vfio-ap", "display": False, "ramfb": False},
-            ],
+            "hostdevs": [{"type": "usb", "address": "2.5"}],
             "filesystems": [
                 {"target": "s", "socket": "/srv/vt-b.sock", "driver": "virtiofs"},
                 {"target": "m", "source": "/srv", "accessmode": "mapped", "fmode": "0600", "dmode": "0700"},
