@@ -116,7 +116,9 @@ OWN_CODE: dict[str, Case] = {
         },
         {
             "disks": [
-                *_disks({"path": f"{IMAGES}vda", "bus": "scsi"}, {"path": f"{IMAGES}sda"}, {"readonly": False}, {"device": "cdrom"}),
+                *_disks(
+                    {"path": f"{IMAGES}vda", "bus": "sata", "readonly": False}, {"path": f"{IMAGES}sda"}, {"readonly": False}, {"device": "cdrom"}
+                ),
                 {"target": "sdz", "device": "cdrom", "bus": "sata"},
             ],
             "interfaces": [{**_NIC, "model": "virtio"}, {"type": "bridge", "source": "vt-none", "mac": MACS[1]}, _THIRD],
