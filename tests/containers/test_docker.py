@@ -97,6 +97,7 @@ def runs(inside: List[str], playbook: str) -> List[str]:
 def test_a_second_run_changes_nothing(runs: List[str], inside: List[str], playbook: str) -> None:
     assert "Start Docker" in str(runs)
     assert changed(play(playbook, within=inside)) == []
+    assert SETTINGS.stat().st_mode & 0o777 == 0o644
     assert json.loads(SETTINGS.read_text()) == {
         "bridge": "vt-ch0",
         "cgroup-parent": f"/{CGROUP}",
