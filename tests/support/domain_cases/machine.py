@@ -25,9 +25,9 @@ def _pinned(cpus: str, number: int) -> Options:
     return {
         **limits,
         "shares": number,
-        "vcpupin": [{"vcpu": number // 1000 - 1, "cpuset": cpus}],
+        "vcpupin": [{"vcpu": vcpu, "cpuset": cpus} for vcpu in range(number // 1000)],
         "emulatorpin": cpus,
-        "iothreadpin": [{"iothread": number // 1000, "cpuset": cpus}],
+        "iothreadpin": [{"iothread": thread + 1, "cpuset": cpus} for thread in range(number // 1000)],
         "vcpusched": [{"vcpus": str(number // 1000 - 1), **threads}],
         "iothreadsched": [{"iothreads": str(number // 1000), **threads}],
     }
