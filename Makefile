@@ -82,7 +82,7 @@ test-unit: $(TESTS) | $(collection_link)
 # An overlay is in use where anybody makes a mount namespace while it is mounted, as many other tests do.
 ALONE := tests/integration/test_overlay_mount.py
 test-integration: $(TESTS) $(BACK_ENDS) | $(collection_link)
-	pytest -q --numprocesses=2 --durations=15 --ignore=$(ALONE) tests/integration
+	pytest -q --numprocesses=3 --durations=15 --ignore=$(ALONE) tests/integration
 	pytest -q $(ALONE)
 
 # On this machine itself, then on a lab machine that is booted once.

@@ -10,8 +10,9 @@ from typing import Any, Iterator
 import pytest
 from support import daemons
 
-#: Tests of a family run one after another, families side by side. The first that a file's name begins with; all other files are of the family
-#: machine, who share this machine's libvirtd and the settings of its kernel. What bears no other beside it is named in the Makefile.
+#: Tests of a family run one after another, families side by side: three, because those of bridges mostly wait. The first that a file's name
+#: begins with; all other files are of the family machine, who share this machine's libvirtd and the settings of its kernel. What bears no other
+#: beside it is named in the Makefile.
 FAMILIES = {
     "qcow2_image_guests": "machine",
     **{name: name for name in ("bridge", "cloud_init", "container", "host_network", "libvirt_faults", "preflight", "qcow2")},
