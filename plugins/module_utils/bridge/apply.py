@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import re
+import time
 from functools import singledispatch
 from typing import Any, List, Sequence
 
 from ..engine.errors import Failure
-from ..engine.host import Host
+from ..engine.host import Host, Result
 from ..engine.plan import Action
 from . import plan_actions as plan
 from . import rollback
@@ -16,6 +18,11 @@ from .fields import bridge_field, port_field
 from .read import PACKAGE, RESOLVECTL, accept_ra_knob
 
 BRIDGE = "bridge"
+#: How often a batch is tried, and how long to wait before the next time, in seconds.
+TRIES = 5
+PAUSE = 0.2
+#: What ip says of a line of its batch.
+_FAILED_LINE = re.compile(r"Command failed -:([0-9]+)")
 
 
 def apply(host: Host, action: Action) -> None:
@@ -46,7 +53,7 @@ def apply(host: Host, action: Action) -> None:
     of_bridge = isinstance(action, (plan.SetVlans, plan.SetPortState))
     argv = [host.require("bridge" if of_bridge else "ip", PACKAGE), *command(action)]
     batch = action.batch if isinstance(action, (plan.TakePort, plan.GiveBack, plan.SetGateway, plan.SetVlans)) else None
-    result = host.run(argv, check=False) if batch is None else host.run(argv, stdin="".join(f"{line}\n" for line in batch), check=False)
+    result = host.run(argv, check=False) if batch is None else _run_batch(host, argv, batch)
     if result.rc:
         if "not supported" in result.stderr and isinstance(action, plan.CreateBridge) and "vlan_filtering" in action.options:
             raise Failure(
@@ -63,6 +70,24 @@ def apply(host: Host, action: Action) -> None:
             argv=argv,
             stderr=result.stderr,
         )
+
+
+def _run_batch(host: Host, argv: Sequence[str], lines: Sequence[str]) -> Result:
+    """All lines, or the kernel's refusal of one.
+
+    A daemon that looks after a port takes its addresses away for an instant when the port leaves the bridge, and the kernel then refuses the routes
+    that stand on them. So where a route is refused, what leads there is set again, which changes nothing where it is so.
+    """
+    left = TRIES
+    while True:
+        result = host.run(argv, stdin="".join(f"{line}\n" for line in lines), check=False)
+        failed = _FAILED_LINE.search(result.stderr) if result.rc else None
+        number = int(failed[1]) - 1 if failed else 0
+        left -= 1
+        if not failed or not left or not lines[number].startswith("route "):
+            return result
+        lines = [line for line in lines[:number] if " delete " not in line] + list(lines[number:])
+        time.sleep(PAUSE)
 
 
 @singledispatch

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.bridge import apply as applier
 from ansible_collections.virtops.linux.plugins.module_utils.bridge import plan as planner
 from ansible_collections.virtops.linux.plugins.module_utils.bridge import plan_actions as p
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.apply import apply, command
@@ -258,6 +259,34 @@ def test_a_refusal_of_the_kernel_names_its_step(tmp_path, answer, code):
     with pytest.raises(Failure, match="br0: the kernel refused to add port") as caught:
         apply(scripted, p.AddPort("br0", "eth1"))
     assert caught.value.code == code
+
+
+class Refusing(FakeHost):
+    """Refuses the route so many times, and knows what it was told."""
+
+    def __init__(self, tmp_path, times):
+        super().__init__(tmp_path)
+        self.times, self.told = times, []
+
+    def run(self, argv, stdin=None, timeout=None, check=True, inherit=()):
+        lines = stdin.splitlines()
+        self.told.append(lines)
+        refused = len(self.told) <= self.times
+        number = next(number for number, line in enumerate(lines, 1) if line.startswith("route"))
+        return Result(1, "", f"Error: Nexthop has invalid gateway.\nCommand failed -:{number}\n") if refused else Result(0, "", "")
+
+
+def test_a_route_is_set_again_with_what_it_stands_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(applier, "PAUSE", 0)
+    batch = ("address replace 10.0.0.1/24 dev eth0", "address delete 10.0.0.1/24 dev br0", "route replace default via 10.0.0.9 dev eth0")
+    given = p.GiveBack("br0", "eth0", ("10.0.0.1/24",), (), batch)
+    patient = Refusing(tmp_path, 2)
+    apply(patient, given)
+    assert patient.told == [list(batch), [batch[0], batch[2]], [batch[0], batch[2]]]
+    stubborn = Refusing(tmp_path, 99)
+    with pytest.raises(Failure, match="refused to give back: Error: Nexthop has invalid gateway"):
+        apply(stubborn, given)
+    assert len(stubborn.told) == applier.TRIES
 
 
 @pytest.mark.parametrize(("address", "refused"), [("192.0.2.1/24", True), ("192.0.2.17/28", True), ("203.0.113.1/24", False), ("fd00::9/64", True)])
