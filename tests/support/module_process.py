@@ -5,7 +5,7 @@
 module_process.py NAME runs one module, with {"ANSIBLE_MODULE_ARGS": {...}} on standard input.
 
 module_process.py alone answers requests, a line of JSON each: {"module": NAME, "arguments": {...}, "env": {...}} gives
-{"stdout": ..., "stderr": ...}. Only the start of Python is shared: every module runs in a fork of its own.
+{"stdout": ..., "stderr": ...}. Only the start of Python and the loading of libraries are shared: every module runs in a fork of its own.
 
 In check mode, in a module that only reads and where the environment has VIRTOPS_WATCH, a call that changes something in libvirt ends the
 module. VIRTOPS_KILL=2:FILE kills the process of the pid file after two such calls.
@@ -13,11 +13,13 @@ module. VIRTOPS_KILL=2:FILE kills the process of the pid file after two such cal
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from types import ModuleType
 
 from ansible.module_utils import basic
@@ -80,5 +82,8 @@ def _answer(request: dict) -> dict:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         _run(sys.argv[1], sys.stdin.buffer.read())
+    with suppress(ImportError):
+        import libvirt  # noqa: F401  # to link it with its fifty libraries costs more than most runs
+    gc.freeze()  # what is here by now is garbage in no fork, and is not copied for being looked at
     for line in iter(sys.stdin.readline, ""):
         print(json.dumps(_answer(json.loads(line))), flush=True)
