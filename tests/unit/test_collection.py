@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import has_secrets
+from ansible_collections.virtops.linux.plugins.modules.virt_host import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
@@ -46,6 +51,21 @@ def test_a_role_says_what_it_takes(role):
         assert name.startswith(f"{role}_") and f"`{name}`" in readme, name
         if "default" in option:
             assert option["default"] == defaults[name], name
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.option)
+def test_what_virt_host_says_of_secrets_is_so(section):
+    """Said and not looked up, because that would import all of them."""
+    assert section.secrets == has_secrets(section.resource.spec["argument_spec"])
+
+
+def test_virt_host_imports_what_it_is_asked_for():
+    names = [f"ansible_collections.virtops.linux.plugins.module_utils.{name}" for name in ("libvirt", "bridge", "kernel_module")]
+    asks = "import sys; import ansible_collections.virtops.linux.plugins.modules.virt_host as it; it.modules()"
+    shows = "print([name in sys.modules for name in sys.argv[1:]])"
+    environment = {**os.environ, "PYTHONPATH": os.environ["VIRTOPS_COLLECTIONS"]}
+    done = subprocess.run([sys.executable, "-c", f"{asks}; {shows}", *names], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[False, False, True]"
 
 
 def test_sanity_ignores_nothing():

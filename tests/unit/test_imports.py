@@ -86,8 +86,9 @@ def test_planning_is_pure(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((PLUGINS / "modules").glob("*.py")), ids=lambda path: path.stem)
 def test_a_module_only_wires(path: Path) -> None:
-    functions = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    assert functions == ["main"], "logic belongs to module_utils"
+    found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    loaders = [node for node in found if all(isinstance(line, (ast.ImportFrom, ast.Return)) for line in node.body)]  # of what is not always needed
+    assert [node.name for node in found if node not in loaders] == ["main"], "logic belongs to module_utils"
     assert all(name.startswith(("own:", "__future__")) for name in imports(path))
 
 

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from functools import cached_property
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -18,12 +19,18 @@ from .run import Module, Resource, begin, finish, guarded, options, secret_words
 class Section:
     """A list option of the whole, whose items are options of one resource.
 
+    load: gives the resource, and is called when a task has such items. secrets: whether options of the resource are secret.
     inherits: options of the whole that an item has unless it says otherwise, for example uri.
     """
 
     option: str
-    resource: Resource[Any, Any, Any]
+    load: Callable[[], Resource[Any, Any, Any]]
     inherits: Tuple[str, ...] = ()
+    secrets: bool = False
+
+    @cached_property
+    def resource(self) -> Resource[Any, Any, Any]:
+        return self.load()
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,12 @@ def run_many(common: Mapping[str, Any], sections: Sequence[Section]) -> None:
 
 def _list_of(section: Section) -> Dict[str, Any]:
     """The list as an option. Where its items have secrets, Ansible must log none of it: it does not look into the items."""
-    return {"type": "list", "elements": "dict", "default": [], "no_log": _has_secrets(section.resource.spec["argument_spec"])}
+    return {"type": "list", "elements": "dict", "default": [], "no_log": section.secrets}
 
 
-def _has_secrets(spec: Mapping[str, Any]) -> bool:
-    return any(option.get("no_log") or _has_secrets(option.get("options") or {}) for option in spec.values())
+def has_secrets(spec: Mapping[str, Any]) -> bool:
+    """Whether an argument spec has a secret option, at any depth."""
+    return any(option.get("no_log") or has_secrets(option.get("options") or {}) for option in spec.values())
 
 
 def items(sections: Iterable[Section], params: Mapping[str, Any]) -> Tuple[List[Item], List[str], List[str]]:

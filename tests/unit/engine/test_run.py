@@ -119,7 +119,7 @@ def test_check_mode_starts_from_nothing_where_the_tool_is_missing(host):
 
 
 def test_all_mistakes_of_all_items_at_once():
-    sections = (Section("words", WORD),)
+    sections = (Section("words", lambda: WORD),)
     found, mistakes, secrets = items(sections, {"words": [{"word": "a"}, {"word": "1"}, {"wrod": "b"}]})
     assert [item.label for item in found] == ["words[0]", "words[1]", "words[2]"] and not secrets
     assert mistakes[0] == "words[1]: word: '1' is no word"
@@ -127,7 +127,7 @@ def test_all_mistakes_of_all_items_at_once():
 
 
 def test_what_leaves_goes_first_and_backwards():
-    sections = (Section("networks", WORD), Section("guests", WORD))
+    sections = (Section("networks", lambda: WORD), Section("guests", lambda: WORD))
     gone = {"word": "a", "state": "absent"}
     found, mistakes, secrets = items(sections, {"networks": [gone, {"word": "b"}], "guests": [{"word": "c"}, gone]})
     assert [item.label for item in ordered(found)] == ["guests[1]", "networks[0]", "networks[1]", "guests[0]"]
@@ -159,15 +159,15 @@ def test_all_begin_before_the_first_is_waited_for(host):
         wait=lambda host, desired: order.append(f"wait {desired}") or {"heard": desired},
     )
     params = {"words": [{"word": "a"}, {"word": "b"}]}
-    result = converge_all(SimpleNamespace(check_mode=False, no_log_values=set()), host, params, (Section("words", patient),))
+    result = converge_all(SimpleNamespace(check_mode=False, no_log_values=set()), host, params, (Section("words", lambda: patient),))
     assert order == ["a", "b", "wait a", "wait b"]
     assert [entry["heard"] for entry in result["resource"]["words"]] == ["a", "b"]
-    converge_all(SimpleNamespace(check_mode=True, no_log_values=set()), host, params, (Section("words", patient),))
+    converge_all(SimpleNamespace(check_mode=True, no_log_values=set()), host, params, (Section("words", lambda: patient),))
     assert order[4:] == ["a", "b"]
 
     def in_vain(host, desired):
         raise Failure("not heard", "wait_timeout")
 
     with pytest.raises(Failure, match=r"^words\[0\]: not heard$") as caught:
-        converge_all(SimpleNamespace(check_mode=False, no_log_values=set()), host, params, (Section("words", replace(WORD, wait=in_vain)),))
+        converge_all(SimpleNamespace(check_mode=False, no_log_values=set()), host, params, (Section("words", lambda: replace(WORD, wait=in_vain)),))
     assert [step["item"] for step in caught.value.details["actions"]] == ["words[0]", "words[1]"] and caught.value.details["changed"]
