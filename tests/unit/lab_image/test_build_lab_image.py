@@ -77,6 +77,19 @@ def test_an_image_appears_whole_or_not_at_all(builder, tmp_path, monkeypatch):
     assert modes == {"disk.qcow2": 0o644, "ssh_key": 0o600} and target.stat().st_mode & 0o777 == 0o755
 
 
+def test_what_a_used_server_has_comes_with_the_image(builder):
+    rows = (
+        ("libcap2", "libs", "amd64"),
+        ("seabios", "misc", "all"),
+        ("qemu-utils", "otherosfs", "amd64"),
+        ("python3-libvirt", "python", "all"),
+        ("libvirt0", "libs", "amd64"),
+        ("libfree", "non-free/libs", "amd64"),
+    )
+    index = "\n\n".join(f"Package: {name}\nSection: {section}\nArchitecture: {kind}\nDescription: x" for name, section, kind in rows)
+    assert builder.commons_of(index, ["qemu-utils", "python3-libvirt"]) == ["libcap2", "libfree", "seabios"]
+
+
 def test_a_package_without_compression_is_the_same_package(builder, tmp_path):
     tree = tmp_path / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
