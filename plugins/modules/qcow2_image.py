@@ -72,8 +72,8 @@ options:
     default: false
   dependents_in:
     description:
-      - Further directories in which images may have this one as their backing file, so that it is not removed, replaced, shrunk or
-        committed to while they do. Directories in these are not entered.
+      - Further directories in which images may have this one as their backing file, so that it is not removed, replaced, changed or
+        committed to while they do. Its owner, mode and SELinux context may change. Directories in these are not entered.
       - Always looked at are the directory of O(path) and, where libvirt answers at O(uri), the directories of its pools and of the disks
         of its guests. Overlays anywhere else are not found.
     type: list
@@ -125,7 +125,9 @@ options:
     type: str
     default: /var/cache/virtops/images
   timeout:
-    description: Seconds without anything new from a server, after which a download fails. It may take as long as it takes while something comes.
+    description:
+      - Seconds without anything new from a server, after which a download fails, at most V(86400).
+        It may take as long as it takes while something comes.
     type: int
     default: 30
   recreate:
@@ -268,8 +270,9 @@ options:
     type: str
   force:
     description:
-      - Remove the image with O(state=absent), or replace it with O(recreate), even where others are known to have it as their
-        backing file, or change the backing file with O(commit). Those are lost.
+      - Remove the image with O(state=absent), replace it with O(recreate) or change it in place, even where others are known to have it as
+        their backing file, or change the backing file with O(commit). Whether those can bear it is then yours to know.
+      - An image that others stand on is not shrunk in any case.
     type: bool
     default: false
 notes:

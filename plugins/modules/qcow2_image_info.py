@@ -25,6 +25,17 @@ options:
     type: list
     elements: path
     required: true
+  dependents_in:
+    description:
+      - Further directories in which images may stand on these. Directories in them are not entered.
+      - Always looked at are the directory of each image and, where libvirt answers at O(uri), the directories of its pools and of the disks
+        of its guests.
+    type: list
+    elements: path
+  uri:
+    description: The libvirt of this host that is asked for directories with images. It need not be there.
+    type: str
+    default: qemu:///system
 extends_documentation_fragment:
   - virtops.linux.attributes
   - virtops.linux.attributes.info
@@ -111,7 +122,7 @@ details:
       type: list
       elements: dict
     dependents:
-      description: The images in the same directory that have it as their backing file.
+      description: The images that have it as their backing file, in the directories that are looked at.
       type: list
       elements: str
     snapshots:
@@ -153,11 +164,12 @@ details:
 """
 
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import run_info
-from ansible_collections.virtops.linux.plugins.module_utils.image.info import SPEC, gather
+from ansible_collections.virtops.linux.plugins.module_utils.image.info import SPEC, gatherer
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.disks import LibvirtGuests
 
 
 def main():
-    run_info(SPEC, gather)
+    run_info(SPEC, gatherer(LibvirtGuests()))
 
 
 if __name__ == "__main__":

@@ -109,12 +109,9 @@ def test_owner_group_and_mode(folder: Path, format_: str) -> None:
     params = seed_options(folder, format_)
     seed = Path(params["path"])
     cycle(NAME, params)
-    if format_ == "iso":
-        option_cycle(NAME, params, "mode", "0640", "0644")
-        option_cycle(NAME, params, "owner", "daemon", "bin")
-        option_cycle(NAME, params, "group", "adm", "4242")
-    else:
-        cycle(NAME, {**params, "mode": "0640", "owner": "daemon", "group": "adm"})
+    option_cycle(NAME, params, "mode", "0640", "0644")
+    option_cycle(NAME, params, "owner", "daemon", "bin")
+    option_cycle(NAME, params, "group", "adm", "4242")
     cycle(NAME, {**params, "user_data": {"a": 1}})
     assert (stat.S_IMODE(seed.stat().st_mode), seed.owner()) == (0o750 if format_ == "directory" else 0o640, "daemon")
     parts = list(seed.iterdir()) if seed.is_dir() else [seed]
@@ -238,6 +235,9 @@ BAD = [
     ({"path": "seed.iso"}, "invalid_path"),
     ({"path": "/var/../etc/vt"}, "invalid_path"),
     ({"path": "/"}, "invalid_path"),
+    ({"owner": "4294967295"}, "invalid_owner"),
+    ({"owner": "\u00b2"}, "invalid_owner"),
+    ({"group": "9" * 5000}, "invalid_group"),
     ({"owner": "vt-nobody-has-this-name"}, "unknown_user"),
     ({"group": "vt-nobody-has-this-name"}, "unknown_group"),
     ({"path": "/vt-no-such-directory/seed.iso"}, "directory_missing"),

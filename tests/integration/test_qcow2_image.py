@@ -184,10 +184,26 @@ def test_a_chain_of_overlays(folder):
     message = refused(MODULE, {"path": base, "state": "absent"}, "image_has_dependents", check_mode=True)
     assert middle in message and top not in message
     refused(MODULE, {"path": base, "state": "absent"}, "image_has_dependents")
+    for change in ({"size": "30M"}, {"lazy_refcounts": True}, {"backing_file": "", "rebase": "safe"}):
+        for check_mode in (True, False):
+            message = refused(MODULE, {"path": middle, **change}, "image_has_dependents", check_mode)
+            assert top in message
+    cycle(MODULE, {"path": middle, "mode": "0640"})
+    cycle(MODULE, {"path": middle, "size": "30M", "force": True})
     cycle(MODULE, {"path": base, "state": "absent", "force": True})
-    refused(MODULE, {"path": middle, "size": "30M"}, "backing_missing")
+    refused(MODULE, {"path": middle, "size": "40M"}, "backing_missing")
     for path in (middle, top):
         cycle(MODULE, {"path": path, "state": "absent", "force": True})
+
+
+def test_a_dependent_that_names_its_base_in_json_or_by_protocol(folder, disk):
+    """qemu takes such names, and so does whoever loses the base."""
+    top = folder / "top.qcow2"
+    for name in (f'json:{{"driver":"qcow2","file":{{"driver":"file","filename":"{disk["path"]}"}}}}', f"file:{disk['path']}"):
+        qemu_img("create", "-q", "-f", "qcow2", "-u", "-b", name, "-F", "qcow2", top, "10M")
+        for change in ({"state": "absent"}, {"size": "20M"}):
+            assert str(top) in refused(MODULE, {**disk, **change}, "image_has_dependents", check_mode=True)
+    top.unlink()
 
 
 def test_the_backing_format_is_always_written(folder):
@@ -246,7 +262,7 @@ def test_an_image_in_use_is_left_alone(folder, disk):
         assert str(process.pid) in message
         # Its backing file is only read by the guest, so that another overlay may stand on it.
         cycle(MODULE, {"path": str(folder / "second.qcow2"), "backing_file": "disk.qcow2"})
-    cycle(MODULE, {**disk, "size": "20M"})
+    cycle(MODULE, {**disk, "size": "20M", "force": True})
 
 
 # Refusals
@@ -332,6 +348,9 @@ def test_what_is_not_a_regular_file_is_not_opened(folder):
 def test_a_link_to_an_image_is_followed_and_not_removed(folder, disk):
     link = folder / "link.qcow2"
     link.symlink_to("disk.qcow2")
+    left = folder / ".disk.qcow2.abcdefgh.tmp"  # of a rebase by that link, which makes its copy beside the image
+    left.write_text("")
+    assert cycle(MODULE, {"path": str(link)})["actions"] == [{"action": "remove_leftovers", "target": str(link), "files": [str(left)]}]
     cycle(MODULE, {"path": str(link), "size": "20M"})
     refused(MODULE, {"path": str(link), "state": "absent"}, "not_a_regular_file")
     assert info(disk["path"])["virtual-size"] == 20 * MIB

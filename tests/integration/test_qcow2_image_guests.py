@@ -75,6 +75,8 @@ def test_dependents_in_the_folders_of_pools_and_guests(disk):
     overlay = FOLDER / "pool" / "overlay.qcow2"
     qemu_img("create", "-q", "-f", "qcow2", "-b", disk["path"], "-F", "qcow2", overlay)
     virsh("pool-define", "/dev/stdin", stdin=POOL)
+    (details,) = apply("qcow2_image_info", {"paths": [disk["path"]]})["details"]
+    assert details["dependents"] == [str(overlay)]
     assert str(overlay) in refused(MODULE, {**disk, "state": "absent"}, "image_has_dependents", check_mode=True)
     virsh("pool-undefine", NAME)
     virsh("define", "/dev/stdin", stdin=GUEST.replace(f"{FOLDER}/disk.qcow2", str(overlay)))

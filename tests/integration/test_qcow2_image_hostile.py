@@ -17,6 +17,7 @@ from support.images import MIB, info, qemu_img, qemu_io, temporaries
 from support.modules import apply, cycle, refused, served_by
 
 MODULE = "qcow2_image"
+NO_LIBVIRT = {"uri": "qemu+ssh://elsewhere/system"}  # of another host nothing is asked
 OPENED = re.compile(r'\b(?:open|openat|openat2|creat)\((?:AT_FDCWD, |\d+, )?"(?P<path>(?:[^"\\]|\\.)*)".*?\) = (?P<result>-?\d+)')
 TRACE = ("strace", "-f", "-qq", "-s", "4096", "-e", "trace=open,openat,openat2,creat,connect", "-o")
 #: What every run may open: Python, the module, the libraries of qemu-img, and what the kernel says.
@@ -70,18 +71,23 @@ def test_every_hostile_image_is_refused_and_opens_nothing(tmp_path, folder):
 
 
 def test_hostile_images_in_place_and_below_others(tmp_path, folder):
-    """The same images where the module finds them as the image itself, and as the backing file of a new one."""
+    """The same images where the module finds them as the image itself, and as the backing file of a new one; and what is said of them."""
     evil, log = folder / "evil", tmp_path / "vt-trace"
     reasons = Counter()
     with served_by(*TRACE, str(log)):
-        for name, (make, _code, _stated) in CORPUS.items():
-            if not name.startswith("qcow2 ") or "said to be" in name or "compressed" in name:
+        for name, (make, code, _stated) in CORPUS.items():
+            format_ = name.split(" ", 1)[0]
+            if format_ not in ("qcow2", "vmdk", "vdi", "vhdx") or "said to be" in name or "compressed" in name:
                 continue
             make(evil)
             before = evil.read_bytes()
-            for params in ({"path": str(evil), "size": "2M"}, {"path": str(folder / "new"), "backing_file": "evil"}):
-                result = modules.run_module(MODULE, params, check=True)
+            for params in ({"path": str(evil), "size": "2M", "format": format_}, {"path": str(folder / "new"), "backing_file": "evil"}):
+                result = modules.run_module(MODULE, {**params, **NO_LIBVIRT}, check=True)
                 reasons[result.get("code") or "accepted"] += 1
+            result = modules.run_module("qcow2_image_info", {"paths": [str(evil)], **NO_LIBVIRT})
+            assert not result["failed"], f"{name}: {result}"
+            if format_ != "qcow2" and code not in ("absurd_size", "image_corrupt"):
+                assert result["images"] == [] and result["details"][0]["code"], f"{name}: {result}"
             assert evil.read_bytes() == before
     # An image in place may stand on any file of the host. The module itself looks at how that begins, and at no device and no protocol.
     assert outside(log, str(tmp_path)) <= {"/etc/shadow"}

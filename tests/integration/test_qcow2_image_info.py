@@ -21,10 +21,10 @@ def folder(tmp_path):
     return made
 
 
-def about(*paths):
-    result = apply(MODULE, {"paths": [str(path) for path in paths]})
+def about(*paths, **more):
+    result = apply(MODULE, {"paths": [str(path) for path in paths], **more})
     assert not result["changed"]
-    again = check(MODULE, {"paths": [str(path) for path in paths]})
+    again = check(MODULE, {"paths": [str(path) for path in paths], **more})
     assert again["images"] == result["images"] and again["details"] == result["details"]
     return result["images"], {item["path"]: item for item in result["details"]}
 
@@ -70,6 +70,16 @@ def test_chain_dependents_snapshots_and_flags(folder):
     assert not any(about(base)[1][str(base)][flag] for flag in ("dirty", "corrupt", "encrypted", "in_use"))
 
 
+def test_dependents_in_other_folders(folder):
+    base, elsewhere = folder / "base.qcow2", folder / "elsewhere"
+    elsewhere.mkdir()
+    apply("qcow2_image", {"path": str(base), "size": "10M"})
+    apply("qcow2_image", {"path": str(elsewhere / "top.qcow2"), "backing_file": str(base)})
+    nobody = {"uri": "qemu+unix:///system?socket=/nonexistent/vt-socket"}
+    assert about(base, **nobody)[1][str(base)]["dependents"] == []
+    assert about(base, dependents_in=[f"{elsewhere}/"], **nobody)[1][str(base)]["dependents"] == [str(elsewhere / "top.qcow2")]
+
+
 def test_who_holds_it_and_where_it_comes_from(folder):
     base, disk = folder / "base.qcow2", folder / "disk.qcow2"
     apply("qcow2_image", {"path": str(base), "size": "10M"})
@@ -101,4 +111,5 @@ def test_images_that_must_not_be_used_are_named(folder):
 def test_refusals():
     refused(MODULE, {"paths": ["images"]}, "invalid_path")
     refused(MODULE, {"paths": ["/images/../etc"]}, "invalid_path")
+    refused(MODULE, {"paths": ["/images"], "dependents_in": ["here"]}, "invalid_path")
     assert run_module(MODULE, {})["failed"]

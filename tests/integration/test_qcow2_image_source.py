@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from support.images import MIB, held, info, qemu_img, qemu_io, serving, spawned, temporaries, whole
-from support.modules import apply, check, cycle, refused, settled
+from support.modules import apply, check, cycle, refused, run_module, settled
 
 MODULE = "qcow2_image"
 
@@ -447,6 +447,20 @@ def says(status, headers=None, body=b""):
     return lambda data: lambda exchange: exchange.say(status, headers, body)
 
 
+def counts_in_other_digits(data):
+    return lambda exchange: exchange.say(200, {"Content-Length": "\u00b2"}, data[:-1])
+
+
+def counts_without_end(data):
+    def answer(exchange):
+        start = int(exchange.headers.get("Range", "bytes=0-")[6:-1])
+        length, total = ("9" * 5000, "9" * 5000) if start else (len(data), len(data))
+        headers = {"Content-Length": length, "ETag": '"one"', "Content-Range": f"bytes {start}-{total}/{total}"}
+        exchange.say(206 if start else 200, headers, data[start:][:700_000])
+
+    return answer
+
+
 def garbage(data):
     return lambda exchange: exchange.wfile.write(b"\x16\x03\x01 this is no http\r\n\r\n")
 
@@ -467,6 +481,11 @@ def garbage(data):
         (says(302, {"Location": "file:///etc/passwd"}), "download_failed", "302"),
         (says(302, {"Location": "ftp://127.0.0.1/base.qcow2"}), "download_failed", "sends us on to ftp"),
         (says(302, {"Location": "/base.qcow2"}), "download_failed", "302"),
+        (says(302, {"Location": "http://a..b/base.qcow2"}), "download_failed", "the connection failed"),
+        (says(302, {"Location": "http://[::1/base.qcow2"}), "download_failed", "the connection failed"),
+        (says(416), "download_failed", "416"),
+        (counts_in_other_digits, "checksum_mismatch", "its sha256 is"),
+        (counts_without_end, "source_changed", "changed while it was being downloaded"),
         (garbage, "download_failed", "the connection failed"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -500,6 +519,61 @@ def test_what_a_server_may_not_do_without_a_checksum(remote, server, base):
     refused(MODULE, {**plain, "path": remote["path"] + "2", "source": server.url("/page.qcow2")}, "unsupported_format")
     refused(MODULE, {**plain, "path": remote["path"] + "2", "source": "http://127.0.0.1:1/x.qcow2"}, "download_failed")
     refused(MODULE, {**plain, "path": remote["path"] + "2", "source": "http://vt-no-such-host.invalid/x.qcow2"}, "download_failed")
+
+
+def test_a_server_whose_file_is_another_one_in_the_next_run(remote, server, base, other, cache):
+    """What is left of the first is not continued with the second."""
+    server.serve("/base.qcow2", lambda exchange: exchange.say(200, {"Content-Length": 900_000, "ETag": '"two"'}, other.read_bytes()[:300_000]))
+    refused(MODULE, {**remote, "timeout": 1}, "download_incomplete")
+    assert [path.stat().st_size for path in cache.glob("*.part")] == [300_000]
+    server.serve("/base.qcow2", whole(base.read_bytes()))
+    server.seen.clear()
+    cycle(MODULE, remote)
+    assert server.ranges() == ["bytes=300000-"] and server.seen[0][1]["If-Range"] == '"two"'
+    same(remote["path"], base)
+
+
+def test_lists_of_checksums_from_a_server_that_fails(remote, server, base, cache):
+    params = {**old_image(remote), "timeout": 1, "checksum": f"sha256:{server.url('/SHA256SUMS')}"}
+    before = Path(params["path"]).read_bytes()
+    line = f"{sha256(base.read_bytes())[7:]}  base.qcow2\n".encode()
+    for answer, code in (
+        (lambda exchange: exchange.say(200, {"Content-Length": 500}, line), "download_incomplete"),
+        (lambda exchange: exchange.say(416), "download_failed"),
+        (lambda exchange: exchange.say(404), "download_failed"),
+        (lambda exchange: exchange.say(200, body=b"x" * 5 * MIB), "invalid_checksum_list"),
+        (stalls(line * 20), "download_stalled"),
+    ):
+        server.serve("/SHA256SUMS", answer)
+        refused(MODULE, params, code)
+        assert Path(params["path"]).read_bytes() == before and not cache.exists()
+    server.serve("/SHA256SUMS", lambda exchange: exchange.say(200, body=line))
+    cycle(MODULE, params)
+
+
+def test_an_address_that_is_not_ascii(remote, server, base):
+    server.serve("/b%C3%A4se.qcow2", whole(base.read_bytes()))
+    cycle(MODULE, {**remote, "source": server.url("/b\u00e4se.qcow2?\u00fc=1")})
+    assert server.seen[0][0] == "/b%C3%A4se.qcow2?%C3%BC=1"
+    same(remote["path"], base)
+
+
+def test_a_source_that_is_another_one_while_it_is_used(folder, base, other, tmp_path, monkeypatch):
+    """A link that leads elsewhere between the look at the source and the conversion, and back again."""
+    secret, evil, link = tmp_path / "secret.raw", folder / "evil.qcow2", folder / "link.qcow2"
+    secret.write_bytes(b"\x2a" * MIB)
+    qemu_img("create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", evil)
+    link.symlink_to(base)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    turned = f'ln -sfn {evil} {link}; /usr/bin/qemu-img "$@"; said=$?; ln -sfn {base} {link}; exit $said'
+    (tools / "qemu-img").write_text(f'#!/bin/sh\ncase "$*" in *convert*) {turned};; esac\nexec /usr/bin/qemu-img "$@"\n')
+    (tools / "qemu-img").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    params = {"path": str(folder / "disk.qcow2"), "source": str(link), "cluster_size": "4K", "checksum": sha256(base.read_bytes())}
+    result = run_module(MODULE, params, env={"PATH": os.environ["PATH"]})
+    assert not result["failed"], result
+    same(params["path"], base)
 
 
 @pytest.mark.parametrize(

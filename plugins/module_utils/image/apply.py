@@ -106,7 +106,7 @@ def _shrink(action: actions.ShrinkImage, host: Host) -> None:
 def _commit(action: actions.CommitImage, host: Host) -> None:
     """The image keeps what it has (-d): until it is removed, a guest sees the same through it, however far the commit got."""
     with unlocking.way(host, "qcow2", action.secret) as way:
-        qemu_img.commit(host, action.target, ["-d", *way.head, way.name(action.target)], way)
+        qemu_img.commit(host, action.target, action.backing_file, ["-d", *way.head, way.name(action.target)], way)
     with explained("write it to disk", action.backing_file):
         temporary.sync(host.path(action.backing_file))
 
@@ -135,4 +135,5 @@ def _set_context(action: actions.SetContext, host: Host) -> None:
 
 @_do.register
 def _remove(action: actions.RemoveImage, host: Host) -> None:
+    making.refuse_opened(host, action.target)  # a commit may have come before
     host.remove(action.target)

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action, Plan
-from .params import plain_path
+from .params import parse_folders, plain_path
 from .source import DIGITS
 
 SPEC: Dict[str, Any] = {
@@ -82,8 +82,8 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         raise Failure(
             f"unused_for: {params['unused_for'][:40]!r} is no time; write a number and one of s, m, h, d and w, for example 30d", "invalid_age"
         )
-    folders = tuple(plain_path(text.rstrip("/") or "/", "dependents_in") for text in params["dependents_in"] or ())
-    return Desired(plain_path(params["path"].rstrip("/") or "/"), int(found["number"]) * _SECONDS[found["unit"]], folders, params["uri"])
+    seconds = int(found["number"]) * _SECONDS[found["unit"]]
+    return Desired(plain_path(params["path"].rstrip("/") or "/"), seconds, parse_folders(params["dependents_in"]), params["uri"])
 
 
 def base_name(name: str) -> Optional[Tuple[str, bool]]:

@@ -15,7 +15,7 @@ from ..engine.host import Host
 from . import header as qcow2
 from .files import beginning, gate, read_header
 from .locks import busy_writing
-from .model import Base, is_plain, resolve
+from .model import Base, is_plain, may_lead_to, resolve
 
 #: As deep as qemu is known to open; far deeper than anyone's.
 DEEPEST = 200
@@ -103,11 +103,11 @@ def overlays(host: Host, directory: str, links: bool = True) -> Iterator[Tuple[s
                 continue
             data = beginning(host, other)
             backing = qcow2.parse_header(data).backing_file if qcow2.is_qcow2(data) else None
-            if backing is None or not is_plain(backing):
-                continue
-            base = gate(host, resolve(other, backing))
-            if base is not None and base.identity != entry.identity:
-                yield _shown(other), base.identity
+            for name in may_lead_to(backing) if backing else ():
+                with suppress(Failure):
+                    base = gate(host, resolve(other, name))
+                    if base is not None and base.identity != entry.identity:
+                        yield _shown(other), base.identity
 
 
 def _shown(path: str) -> str:

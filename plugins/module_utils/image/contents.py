@@ -18,16 +18,17 @@ from typing import IO, Any, Iterator, cast
 from ..engine.errors import Failure
 from ..engine.host import Host, explained
 from ..engine.units import human_size
-from .qemu_img import LARGEST, limited
+from .limits import limited
+from .qemu_img import LARGEST
 
 _BLOCK = 1024**2
 _ZEROS = bytes(_BLOCK)
 
 
-def checksum(host: Host, path: str, algorithm: str) -> str:
-    """The digits of a file. Failure C(source_changed): it was written to meanwhile."""
+def checksum(host: Host, path: str, algorithm: str, label: str) -> str:
+    """The digits of a file. label: how sentences call it. Failure C(source_changed): it was written to meanwhile."""
     made = hashlib.new(algorithm)
-    with explained("read it", path), open(host.path(path), "rb", buffering=0) as stream:
+    with explained("read it", label), open(host.path(path), "rb", buffering=0) as stream:
         before, done = os.fstat(stream.fileno()), 0
         with host.progress.step("checking", before.st_size) as report:
             block = stream.read(_BLOCK)
@@ -38,16 +39,16 @@ def checksum(host: Host, path: str, algorithm: str) -> str:
                 block = stream.read(_BLOCK)
         after = os.fstat(stream.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise Failure(f"{path}: is being written to; run the task again when it is complete", "source_changed")
+        raise Failure(f"{label}: is being written to; run the task again when it is complete", "source_changed")
     return made.hexdigest()
 
 
 def unpack(host: Host, source: str, kind: str, handle: int, target: str, label: str) -> None:
-    """Unpack a compressed file into an open, empty one. kind: gz, xz, bz2, zst. label: how sentences call the source.
+    """Unpack a compressed file into an open, empty one. kind: gz, xz, bz2, zst. target, label: how sentences call that and the source.
 
     Failure C(archive_damaged), C(absurd_size), C(no_space).
     """
-    with explained("read it", source), open(host.path(source), "rb") as packed, ExitStack() as stack:
+    with explained("read it", label), open(host.path(source), "rb") as packed, ExitStack() as stack:
         report = stack.enter_context(host.progress.step("unpacking", os.fstat(packed.fileno()).st_size))
         stream = stack.enter_context(_opened(host, packed, kind))
 

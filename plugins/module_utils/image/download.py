@@ -36,6 +36,9 @@ def text(place: Place, timeout: int) -> str:
                     data += block
                     if len(data) > _MOST_TEXT:
                         raise Failure(f"{place.shown}: larger than any list of checksums; correct the address", "invalid_checksum_list")
+                total = told(response).total
+                if total is not None and len(data) != total:  # cut off, its last line may be that of another file
+                    raise Again(_incomplete(place, len(data), total))
                 return data.decode("utf-8", "replace")
         except Again as again:
             if time.monotonic() > deadline:

@@ -9,13 +9,14 @@ import http.client
 import re
 import socket
 import ssl
+import string
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Iterator, Optional
 from urllib import request
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..engine.errors import Failure
 from .source import Place
@@ -23,8 +24,10 @@ from .source import Place
 _BLOCK = 256 * 1024
 #: Bytes that must come within the timeout, so that a server cannot hold us with a byte now and then.
 _SLOWEST = 1024
+#: A number of bytes in a header. Whoever writes those may write anything: other digits of Unicode, or thousands of them.
+_NUMBER = "[0-9]{1,18}"
 #: The header Content-Range.
-RANGE = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/(?P<total>\d+|\*)")
+RANGE = re.compile(rf"bytes (?P<first>{_NUMBER})-(?P<last>{_NUMBER})/(?P<total>{_NUMBER}|\*)")
 #: Answers that may be others in a moment.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
@@ -69,9 +72,10 @@ class _Redirects(request.HTTPRedirectHandler):
 
 
 def request_for(place: Place) -> request.Request:
-    """The URL without user and password, which go into a header that no redirection copies."""
+    """The URL without user and password, which go into a header that no redirection copies. What is not ASCII is sent as UTF-8."""
     parts = urlsplit(place.url or "")
-    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+    path, query = (quote(text, safe=string.punctuation) for text in (parts.path, parts.query))
+    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, query, ""))
     wanted = request.Request(address)  # noqa: S310  # parse_place lets http and https in, and nothing else
     wanted.add_header("User-Agent", "virtops.linux")
     wanted.add_header("Accept-Encoding", "identity")
@@ -97,13 +101,13 @@ def opened(wanted: request.Request, place: Place, timeout: int, pinned: bool) ->
         return closing(opener.open(wanted, timeout=timeout))
     except HTTPError as error:
         error.close()
-        if error.code == 416:
+        if error.code == 416 and wanted.has_header("Range"):
             raise NothingThere from error
         answer = f"{place.shown}: the server answers {error.code} {_one_line(str(error.reason))}"
         if error.code in _PASSING:
             raise Again(Failure(f"{answer}; try again later", "download_failed", status=error.code)) from error
         raise Failure(f"{answer}; correct the address", "download_failed", status=error.code) from error
-    except (URLError, OSError, http.client.HTTPException) as error:
+    except (URLError, OSError, http.client.HTTPException, ValueError) as error:  # ValueError: sent on to what is no address
         raise _failed(place, timeout, error) from error
 
 
@@ -156,5 +160,5 @@ def told(response: Any) -> Known:
     if response.status == 206:
         found = RANGE.fullmatch(response.headers.get("Content-Range", ""))
         total = found["total"] if found else "*"
-        return Known(validator, int(total) if total.isdigit() else None)
-    return Known(validator, int(length) if length.isdigit() else None)
+        return Known(validator, None if total == "*" else int(total))
+    return Known(validator, int(length) if re.fullmatch(_NUMBER, length) else None)

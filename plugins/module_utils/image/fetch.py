@@ -36,12 +36,13 @@ Stamp = Tuple[int, int, int, int, int]
 class Fetched:
     """path: the file. handle: of a temporary file that is ours to change; None of one that others use as well.
 
-    stamp: of a file that others may change while it is being looked at and copied.
+    source: the descriptor of a file that others may change while it is being looked at and copied, and stamp, what it was like at first.
     """
 
     path: str
     made_of: Digests
     handle: Optional[int] = None
+    source: Optional[int] = None
     stamp: Optional[Stamp] = None
 
 
@@ -76,9 +77,17 @@ def known_size(host: Host, origin: Origin) -> Optional[int]:
     if busy:
         who = ", ".join(f"{user.guest or user.command} (process {user.pid})" for user in busy.users) or "another process"
         raise Failure(f"{path}: in use by {who}, which may write to it; stop that first to copy it", "image_in_use")
-    if compression(host, path):
-        return None
-    return outside.examine(host, path, origin).size
+    with _held(host, path, origin) as (_source, same):
+        if compression(host, same):
+            return None
+        return outside.examine(host, same, origin).size
+
+
+@contextmanager
+def _held(host: Host, path: str, origin: Origin) -> Iterator[Tuple[int, str]]:
+    """See files.held. What is trusted keeps its own path, beside which its backing file may be."""
+    with files.held(host, path) as (source, same):
+        yield source, path if origin.trusted else same
 
 
 def compression(host: Host, path: str) -> Optional[str]:
@@ -95,34 +104,34 @@ def fetched(host: Host, image: str, origin: Origin) -> Iterator[Fetched]:
     if origin.place.path:
         if files.gate(host, origin.place.path) is None:
             raise NotReady(f"{origin.place.path}: does not exist; put the source there first", "source_missing")
-        stamp = _stamp(host, origin.place.path)
-        _verify(host, origin.place.path, origin, checksum)
-        yield Fetched(origin.place.path, made_of, stamp=stamp)
+        with _held(host, origin.place.path, origin) as (source, path):
+            stamp = _stamp(source)
+            _verify(host, path, origin, checksum)
+            yield Fetched(path, made_of, source=source, stamp=stamp)
     elif checksum and origin.cache_dir:
         yield Fetched(_cached(host, origin, origin.cache_dir, checksum), made_of)
     else:
         with files.temporary(host, image) as (handle, path):
-            download.Download(origin.place, handle, path, origin.timeout, pinned=checksum is not None, progress=host.progress).run()
+            download.Download(origin.place, handle, image, origin.timeout, pinned=checksum is not None, progress=host.progress).run()
             _verify(host, path, origin, checksum)
             yield Fetched(path, made_of, handle)
 
 
-def refuse_changed(host: Host, file: Fetched) -> None:
+def refuse_changed(file: Fetched) -> None:
     """Failure C(source_changed) where the file is not any more what was checked, by accident or by somebody's intent."""
-    if file.stamp is not None and _stamp(host, file.path) != file.stamp:
-        raise Failure(f"{file.path}: changed while it was being copied; run the task again when it is complete", "source_changed")
+    if file.source is not None and _stamp(file.source) != file.stamp:
+        raise Failure(f"{file.made_of.source}: changed while it was being copied; run the task again when it is complete", "source_changed")
 
 
-def _stamp(host: Host, path: str) -> Stamp:
-    with explained("look at it", path):
-        found = os.stat(host.path(path))
+def _stamp(handle: int) -> Stamp:
+    found = os.fstat(handle)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _verify(host: Host, path: str, origin: Origin, checksum: Optional[Checksum]) -> None:
     if checksum is None:
         return
-    found = contents.checksum(host, path, checksum.algorithm)
+    found = contents.checksum(host, path, checksum.algorithm, origin.place.shown)
     if found != checksum.value:
         raise Failure(
             f"{origin.place.shown}: its {checksum.algorithm} is {found} and not {checksum.value}; nothing was changed, correct checksum or source",

@@ -67,6 +67,23 @@ def gate(host: Host, path: str) -> Optional[Entry]:
     return Entry((found.st_dev, found.st_ino), found.st_size, found.st_blocks * 512, found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode), link)
 
 
+@contextmanager
+def held(host: Host, path: str) -> Iterator[Tuple[int, str]]:
+    """A file that is open to be read: its descriptor, and a path that leads to this very file as long as it is.
+
+    Whoever may write to a folder on the way, or to a link, could let the path lead to another file after this one was looked at, and back
+    again before anyone compares.
+    """
+    with explained("read it", path):
+        handle = os.open(host.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Failure(f"{path}: became something else than a file; give the path of an image file", "not_a_regular_file")
+        yield handle, path if host.root else f"/proc/{os.getpid()}/fd/{handle}"  # below another root there is no /proc
+    finally:
+        os.close(handle)
+
+
 def beginning(host: Host, path: str, length: int = _FIRST_READ) -> bytes:
     """The first bytes of a file, and as many as a qcow2 header needs, but of that never more than LARGEST_HEADER."""
     # O_NONBLOCK: should the file have become a pipe since the gate saw it, nobody hangs.
@@ -106,9 +123,12 @@ def read_header(host: Host, path: str, entry: Entry) -> Tuple[Optional[qcow2.Hea
 
 
 def leftovers(host: Host, path: str) -> Tuple[str, ...]:
-    """The temporary files that interrupted runs for this image have left."""
-    directory, name = os.path.split(path)
-    return tuple(os.path.join(directory, os.path.basename(left)) for left in temporary_files.left_behind(host.path(directory), name))
+    """The temporary files that interrupted runs for this image have left, beside it, or beside the image to which a link leads."""
+    found = []
+    for place in (path, host.realpath(path)) if os.path.islink(host.path(path)) else (path,):
+        directory, name = os.path.split(place)
+        found += [os.path.join(directory, os.path.basename(left)) for left in temporary_files.left_behind(host.path(directory), name)]
+    return tuple(found)
 
 
 @contextmanager

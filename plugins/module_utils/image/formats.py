@@ -46,6 +46,7 @@ _DESCRIPTOR = re.compile(rb"(?:^|[\r\n])[ \t]*# Disk DescriptorFile")
 _EXTENT = re.compile(r"^\s*(?:RW|RDONLY|NOACCESS)\s+\d+\s+(?P<kind>\S+)", re.MULTILINE)
 _VMDK_WHOLE = ("monolithicsparse", "streamoptimized")
 _VMDK_DESCRIPTOR_MOST = 20 * 512 * 64
+_VMDK_PARENT_LOOK = 20 * 512
 
 _VHDX_REGIONS = 192 * 1024
 _VHDX_METADATA = bytes.fromhex("06a27c8b90479a4bb8fe575f050f886e")
@@ -95,7 +96,9 @@ def _vmdk(data: bytes) -> Optional[str]:
     values = {
         key.strip().lower(): value.strip().strip('"').lower() for key, equals, value in (line.partition("=") for line in text.splitlines()) if equals
     }
-    if values.get("parentcid", "ffffffff") != "ffffffff" or "parentfilenamehint" in values:
+    # For a parent qemu looks into the second sector, wherever the header says that the description is.
+    second = data[512 : 512 + _VMDK_PARENT_LOOK].split(b"\0", 1)[0].lower()
+    if values.get("parentcid", "ffffffff") != "ffffffff" or "parentfilenamehint" in values or b"parentfilenamehint" in second:
         return "another image below it"
     kinds: List[str] = [found["kind"].upper() for found in _EXTENT.finditer(text)]
     if values.get("createtype") not in _VMDK_WHOLE or kinds != ["SPARSE"]:

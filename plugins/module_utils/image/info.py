@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.host import Host
@@ -14,13 +14,18 @@ from ..engine.units import human_size
 from . import chain, origins, outside, qemu_img
 from .files import Entry, beginning, gate, leftovers, read_header
 from .formats import FIRST_LOOK, detect
+from .guests import Guests
 from .locks import busy
 from .model import Base, Busy, Image
-from .params import plain_path
+from .params import parse_folders, plain_path
 from .read import with_entry
 
 SPEC: Dict[str, Any] = {
-    "argument_spec": {"paths": {"type": "list", "elements": "path", "required": True}},
+    "argument_spec": {
+        "paths": {"type": "list", "elements": "path", "required": True},
+        "dependents_in": {"type": "list", "elements": "path"},
+        "uri": {"type": "str", "default": "qemu:///system"},
+    },
 }
 
 #: A process for each image, and few at a time.
@@ -29,7 +34,12 @@ _AT_ONCE = 4
 _TOLD = ("qcow2", "vmdk", "vdi", "vhdx")
 
 
-def gather(host: Host, params: Mapping[str, Any]) -> Dict[str, Any]:
+def gatherer(guests: Guests) -> Callable[[Host, Mapping[str, Any]], Dict[str, Any]]:
+    """guests: whoever knows where there are images."""
+    return lambda host, params: gather(host, params, guests)
+
+
+def gather(host: Host, params: Mapping[str, Any], guests: Guests) -> Dict[str, Any]:
     """images: options of qcow2_image that change nothing. details: one for each file, also for those that nobody should use."""
     qemu_img.tool(host)
     paths: List[str] = []
@@ -37,8 +47,9 @@ def gather(host: Host, params: Mapping[str, Any]) -> Dict[str, Any]:
         path = plain_path(given.rstrip("/") or "/", "paths")
         found = _in_folder(host, path) if host.is_dir(path) else [path]
         paths += [item for item in found if item not in paths]
+    folders = (*parse_folders(params["dependents_in"]), *guests.folders(host, params["uri"]))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(lambda path: _one(host, path), paths))
+        answers = list(pool.map(lambda path: _one(host, path, folders), paths))
     return {"images": [options for options, _details in answers if options], "details": [details for _options, details in answers]}
 
 
@@ -57,7 +68,7 @@ def _in_folder(host: Host, directory: str) -> List[str]:
     return found
 
 
-def _one(host: Host, path: str) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
+def _one(host: Host, path: str, folders: Tuple[str, ...]) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
     details: Dict[str, Any] = {"path": path, "exists": False}
     try:
         entry = gate(host, path)
@@ -65,7 +76,7 @@ def _one(host: Host, path: str) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any
             return {"path": path, "state": "absent"}, details
         details.update(exists=True, actual_size=entry.allocated, file_size=entry.size, leftovers=list(leftovers(host, path)))
         held = busy(host, path, entry)
-        details.update(in_use=held is not None, used_by=_users(held), dependents=list(chain.dependents(host, path, entry.identity)))
+        details.update(in_use=held is not None, used_by=_users(held), dependents=list(chain.dependents(host, path, entry.identity, folders)))
         return _look(host, path, entry, details), details
     except Failure as failure:
         details.update(problem=failure.message, code=failure.code)

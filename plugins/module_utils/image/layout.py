@@ -42,16 +42,19 @@ def layout(data: bytes) -> Layout:
     ):
         if recognised:
             return Layout(None, f"it is a part of {name}, which reaches as far as its disk does")
-    systems = [found for look in _SYSTEMS for found in look(data)]
-    boot_sector_is_code = any(what.startswith(("NTFS", "FAT")) for _end, what in systems)
     gpt = _gpt(data)
     try:
+        systems = [found for look in _SYSTEMS for found in look(data)]
+        boot_sector_is_code = any(what.startswith(("NTFS", "FAT")) for _end, what in systems)
         partitions = list(gpt[0] if gpt else () if boot_sector_is_code else _mbr(data))
     except ValueError as error:
         return Layout(None, str(error))
     found = [*systems, *partitions]
     if not found:
         return Layout(None, "it has neither a partition table nor a file system that is known here")
+    for end, what in found:
+        if not end:
+            return Layout(None, f"{what.rstrip(',')} has no size, so that its header is damaged")
     end, what = max(found)
     return Layout(end, what, gpt is not None)
 
@@ -128,14 +131,22 @@ def _iso(data: bytes) -> Iterator[Found]:
         yield _number(data, "<I", 32768 + 80) * _number(data, "<H", 32768 + 128), "the ISO 9660 file system in it"
 
 
+def _sector(data: bytes) -> int:
+    """The bytes of a sector, by which FAT and NTFS count. ValueError: no such sectors are made."""
+    size = _number(data, "<H", 11)
+    if size not in (512, 1024, 2048, 4096):
+        raise ValueError("its boot sector is damaged")
+    return size
+
+
 def _fat(data: bytes) -> Iterator[Found]:
     if data[510:512] == b"\x55\xaa" and (data[54:57] == b"FAT" or data[82:85] == b"FAT"):
-        yield (_number(data, "<H", 19) or _number(data, "<I", 32)) * _number(data, "<H", 11), "FAT, the file system in it,"
+        yield (_number(data, "<H", 19) or _number(data, "<I", 32)) * _sector(data), "FAT, the file system in it,"
 
 
 def _ntfs(data: bytes) -> Iterator[Found]:
     if data[3:11] == b"NTFS    ":
-        yield (_number(data, "<Q", 40) + 1) * _number(data, "<H", 11), "NTFS, the file system in it,"
+        yield (_number(data, "<Q", 40) + 1) * _sector(data), "NTFS, the file system in it,"
 
 
 _SYSTEMS: Tuple[Callable[[bytes], Iterator[Found]], ...] = (_ext, _xfs, _btrfs, _lvm, _swap, _iso, _fat, _ntfs)

@@ -34,7 +34,7 @@ def make_from_source(host: Host, action: actions.ImportImage) -> None:
             raise source_too_large(action.target, origin, size, found.size)
         data = _check_room(host, action.target, ready.path, found)
         with _made(host, action, ready, found, size, data) as (handle, temporary):
-            fetch.refuse_changed(host, packed)
+            fetch.refuse_changed(packed)
             origins.note(host, handle, action.target, ready.made_of)
             give_name(host, action, handle, temporary)
 
@@ -47,7 +47,7 @@ def give_name(host: Host, action: Making, handle: int, temporary: str) -> None:
     if action.context:
         selinux.write(handle, Context(**action.context), action.target)
     if action.because is not None:
-        _refuse_opened(host, action.target)
+        refuse_opened(host, action.target)
     files.publish(host, handle, temporary, action.target, replace=action.because is not None)
 
 
@@ -105,12 +105,12 @@ def rebase_copy(host: Host, path: str, below: Sequence[str], way: Way) -> None:
         made_of = origins.recall(host, real)
         if made_of:
             origins.note(host, handle, path, made_of)
-        _refuse_opened(host, real)
+        refuse_opened(host, real)
         files.publish(host, handle, temporary, real, replace=True)
 
 
-def _refuse_opened(host: Host, path: str) -> None:
-    """Asked again right before an image is replaced, which may be hours after the plan."""
+def refuse_opened(host: Host, path: str) -> None:
+    """Asked again right before an image is replaced or removed, which may be hours after the plan. Failure C(image_in_use)."""
     old = files.gate(host, path)
     if old is not None and locks.busy(host, path, old):
         raise Failure(f"{path}: somebody has opened it meanwhile; it was left as it is, run the task again when it is free", "image_in_use")
@@ -123,7 +123,7 @@ def _unpacked(host: Host, image: str, packed: Fetched, label: str) -> Iterator[F
         yield packed
         return
     with files.temporary(host, image) as (handle, path):
-        contents.unpack(host, packed.path, kind, handle, path, label)
+        contents.unpack(host, packed.path, kind, handle, image, label)
         yield Fetched(path, packed.made_of, handle)
 
 

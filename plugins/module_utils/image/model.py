@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from .context import ANY, Context
 from .context import SPEC as CONTEXT
@@ -203,6 +204,25 @@ class Observed:
 def is_plain(name: str) -> bool:
     """Whether qemu takes the name for a path. Before the first slash, a colon makes it a protocol: json:, nbd:, fat:, ..."""
     return ":" not in name.split("/", 1)[0]
+
+
+def may_lead_to(name: str) -> Tuple[str, ...]:
+    """The files that a backing file's name may mean to qemu, plain or not: to tell who stands on what, and never to open anything."""
+    if is_plain(name):
+        return (name,)
+    protocol, _colon, rest = name.partition(":")
+    try:
+        found = [rest] if protocol == "file" else _filenames(json.loads(rest)) if protocol == "json" else ()
+        return tuple(one for one in found if one.isprintable())
+    except (ValueError, RecursionError):
+        return ()
+
+
+def _filenames(options: Any) -> Iterator[str]:
+    for key, value in options.items() if isinstance(options, dict) else ():
+        if isinstance(value, str) and (key == "filename" or key.endswith(".filename")):
+            yield value
+        yield from _filenames(value)
 
 
 def resolve(image: str, backing_file: str) -> str:

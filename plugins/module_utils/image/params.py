@@ -19,6 +19,8 @@ from .source import parse_checksum, parse_place
 
 #: qemu counts in sectors, and rounds every size up to a whole one.
 SECTOR = 512
+#: Seconds, of which sockets take only so many.
+_LONGEST_WAIT = 86400
 #: A file name may have 255 bytes; the temporary one adds 14 (see engine.temporary, which is not for planning).
 _LONGEST_NAME = 241
 
@@ -30,7 +32,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
             path,
             present=False,
             commit=params["commit"],
-            folders=_folders(params["dependents_in"]),
+            folders=parse_folders(params["dependents_in"]),
             uri=params["uri"],
             force=params["force"],
             locking=parse_locking(params["encryption"]) if params["commit"] else None,
@@ -59,7 +61,7 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         group=_account(params["group"], "group"),
         mode=_mode(params["mode"]),
         allow_shrink=params["allow_shrink"],
-        folders=_folders(params["dependents_in"]),
+        folders=parse_folders(params["dependents_in"]),
         uri=params["uri"],
         force=params["force"],
         locking=parse_locking(params["encryption"]),
@@ -83,7 +85,7 @@ def plain_path(text: str, option: str = "path") -> str:
     return "/" + posixpath.normpath(text).lstrip("/")
 
 
-def _folders(texts: Optional[List[str]]) -> Tuple[str, ...]:
+def parse_folders(texts: Optional[List[str]]) -> Tuple[str, ...]:
     return tuple(plain_path(text.rstrip("/") or "/", "dependents_in") for text in texts or ())
 
 
@@ -93,8 +95,10 @@ def _origin(params: Mapping[str, Any]) -> Optional[Origin]:
             if params[name] is not None:
                 raise Failure(f"{name}: goes with source; add it, or leave both out", "invalid_option_combination")
         return None
-    if params["timeout"] < 1:
-        raise Failure(f"timeout: {params['timeout']} is no time to wait; write a number of seconds, for example 30", "invalid_timeout")
+    if not 1 <= params["timeout"] <= _LONGEST_WAIT:
+        raise Failure(
+            f"timeout: {params['timeout']} is no time to wait; write a number of seconds from 1 to {_LONGEST_WAIT}, for example 30", "invalid_timeout"
+        )
     cache = params["cache_dir"]
     if cache and (not cache.startswith("/") or not cache.isprintable() or ".." in cache.split("/")):
         raise Failure(f"cache_dir: {cache[:200]!r} is not an absolute path; write the whole path, or an empty string for no cache", "invalid_path")
@@ -134,8 +138,8 @@ def _account(text: Optional[str], option: str) -> Optional[str]:
     """A name, or a number below 2^32 - 1, which means "nobody in particular" to chown."""
     if text is None:
         return None
-    if not text or not text.isprintable() or (text.isdigit() and not (text.isascii() and int(text) < 2**32 - 1)):
-        raise Failure(f"{option}: {text!r} is neither the name nor the number of one; write for example root", f"invalid_{option}")
+    if not text or not text.isprintable() or (text.isdigit() and not (text.isascii() and len(text) <= 10 and int(text) < 2**32 - 1)):
+        raise Failure(f"{option}: {text[:80]!r} is neither the name nor the number of one; write for example root", f"invalid_{option}")
     return text
 
 

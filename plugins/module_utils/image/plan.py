@@ -25,6 +25,7 @@ from .actions import (
 )
 from .model import Base, Desired, Image, Observed
 from .options import Options, check_size, newer_features, shown, spelled
+from .plan_changing import check_changeable
 from .plan_locking import change_secret, check_bases_readable, check_opens, check_secret_given, locked, other_encryption, secret_of
 from .plan_making import in_use, make, warnings
 from .plan_shrinking import check_shrink, shrinks
@@ -127,7 +128,7 @@ def _keep(observed: Observed, image: Image, desired: Desired) -> Tuple[List[Acti
                 actions.append(GrowImage(path, image.format or "", image.size, desired.size, secret))
         after = replace(after, size=desired.size)
     if any(not isinstance(action, GrowGuestDisk) for action in actions):
-        _check_changeable(observed, image, desired, "change it")
+        check_changeable(observed, image, desired, "change it")
     if image.backing_encrypted and any(isinstance(action, (ChangeSecret, AmendImage, GrowImage, ShrinkImage)) for action in actions):
         check_bases_readable(observed)
     owner = observed.owner if observed.owner != image.owner else None
@@ -249,11 +250,3 @@ def _check_growth(path: str, image: Image, desired: Desired, options: Options, s
     check_size(path, size, options, image.format == "raw")
     if image.snapshots and options.compat == "0.10":
         raise Failure(f"{path}: qemu does not grow an image with snapshots and compat 0.10; say compat: '1.1' as well", "image_has_snapshots")
-
-
-def _check_changeable(observed: Observed, image: Image, desired: Desired, purpose: str) -> None:
-    if observed.busy:
-        raise in_use(observed.busy, purpose)
-    check_secret_given(observed.path, image, desired)
-    if image.corrupt:
-        raise Failure(f"{observed.path}: marked as corrupt; look at it with qemu-img check, and repair it with its -r all", "image_corrupt")

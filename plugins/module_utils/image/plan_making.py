@@ -152,8 +152,15 @@ def warnings(observed: Observed, desired: Desired, actions: List[Action]) -> Ite
     if desired.context.given() and not observed.selinux:
         yield f"{observed.path}: this host has no SELinux, where {', '.join(desired.context.given())} would count"
     for action in actions:
-        if isinstance(action, ImportImage) and not action.origin.checksum and not action.origin.place.secure:
-            yield f"{action.source}: fetched without encryption and without checksum, so that anyone on the way can change it; give checksum"
+        if isinstance(action, ImportImage) and not action.origin.place.secure:
+            checksum = action.origin.checksum
+            if checksum is None:
+                yield f"{action.source}: fetched without encryption and without checksum, so that anyone on the way can change it; give checksum"
+            elif checksum.place and not checksum.place.secure:
+                yield (
+                    f"{action.source}: fetched without encryption, and so is the list of checksums, so that anyone on the way can change both; "
+                    "give the digits, or the list by https"
+                )
         if isinstance(action, ShrinkImage) and action.loses_backup_table:
             yield f"{action.target}: the second copy of its partition table was at the end and is cut off; write a new one with sgdisk -e, in a guest"
 

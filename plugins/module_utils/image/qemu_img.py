@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""qemu-img: under limits where it opens a file that somebody else wrote, and its answers as data."""
+"""qemu-img: its commands, and its answers as data."""
 
 from __future__ import annotations
 
@@ -13,15 +13,11 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 from ..engine.errors import Failure
 from ..engine.host import Host, Result, explained, no_space
 from .encryption import Encryption
+from .limits import CHANGING, COPYING, limited, look
 from .options import DEFAULTS, Options
 from .unlocking import Way
 
-# A hostile image must not take the host's memory or a CPU for long. For reading, what OpenStack found enough for every honest one;
-# for changing, room for the caches of a long chain (32 MiB a member) and time for a repair of reference counts.
-_READING = ("--as=1073741824", "--cpu=30")  # bytes, seconds
-_CHANGING = ("--as=8589934592", "--cpu=600")
-_COPYING = ("--as=8589934592", "--cpu=86400")
-_TIMEOUT = 60.0  # seconds of wall time, for a storage that hangs
+_TIMEOUT = 60.0  # seconds of wall time
 _CHECK_TIMEOUT = 600.0
 
 #: qemu-img measures the CPU to know what a passphrase costs, and gives up where the kernel's clock did not move meanwhile: about once in ten
@@ -70,19 +66,6 @@ class Unmeasured(Failure):
     """See TRIES. A file that was to become an image is gone."""
 
 
-def limited(host: Host, argv: Sequence[str], limits: Sequence[str], dies: bool = False) -> List[str]:
-    """The command under limits, where the host has util-linux's prlimit.
-
-    dies: an interrupted run does not leave it behind, busy filling the file system (where the host has setpriv).
-    """
-    prlimit, setpriv = host.which("prlimit"), host.which("setpriv") if dies else None
-    return [
-        *([setpriv, "--pdeathsig", "KILL"] if setpriv else []),
-        *([prlimit, *limits, "--"] if prlimit and limits else []),
-        *argv,
-    ]
-
-
 def tool(host: Host) -> str:
     return host.require("qemu-img", "qemu-utils")
 
@@ -92,8 +75,8 @@ def info(host: Host, path: str, format_: str, label: Optional[str] = None) -> In
 
     label: how sentences call the image, where that is not its path.
     """
-    argv = limited(host, [tool(host), "info", "--force-share", "-f", format_, "--output=json", path], _READING)
-    result = host.run(argv, timeout=_TIMEOUT, check=False)
+    argv = [tool(host), "info", "--force-share", "-f", format_, "--output=json", path]
+    result = look(host, argv, label or path, _TIMEOUT)
     if result.rc:
         raise _unreadable(label or path, result.complaint.replace(path, label or path), result.stderr)
     return parse_info(result.stdout, label or path)
@@ -102,7 +85,7 @@ def info(host: Host, path: str, format_: str, label: Optional[str] = None) -> In
 def opens(host: Host, path: str, way: Way) -> bool:
     """Whether the key opens an encrypted image, which may be in use."""
     argv = [host.require("qemu-io", "qemu-utils"), "-r", "-U", *way.objects, "-c", "length", way.alone(path)]
-    result = host.run(limited(host, argv, _READING), timeout=_TIMEOUT, check=False, inherit=way.inherit)
+    result = look(host, argv, path, _TIMEOUT, way.inherit)
     if result.rc and "Invalid password" not in result.stderr:
         raise _unreadable(path, result.complaint[:300], result.stderr)
     return not result.rc
@@ -112,7 +95,7 @@ def first_bytes(host: Host, path: str, way: Way, size: int, length: int) -> byte
     """What a guest reads at the beginning of the disk. size: of the disk."""
     length = min(size, length)
     argv = [host.require("qemu-io", "qemu-utils"), "-r", *way.head, "-c", f"read -v 0 {length}", way.name(path)]
-    result = host.run(limited(host, argv, _READING), timeout=_TIMEOUT, check=False, inherit=way.inherit)
+    result = look(host, argv, path, _TIMEOUT, way.inherit)
     data = bytes.fromhex("".join(_DUMP.findall(result.stdout)))
     if result.rc or len(data) != length:
         raise _unreadable(path, result.complaint[:300], result.stderr)
@@ -124,8 +107,8 @@ def verify(host: Host, path: str, format_: str, label: str) -> bool:
 
     False where clusters are lost in it, which harms nobody and which a copy leaves behind.
     """
-    argv = limited(host, [tool(host), "check", "-q", "--force-share", "-f", format_, "--output=json", path], _READING)
-    result = host.run(argv, timeout=_CHECK_TIMEOUT, check=False)
+    argv = [tool(host), "check", "-q", "--force-share", "-f", format_, "--output=json", path]
+    result = look(host, argv, label, _CHECK_TIMEOUT)
     if result.rc in (0, 3, 63):  # sound; with leaked clusters; a format that has no check
         return result.rc != 3
     why = " ".join(result.stderr.replace(path, label).split())[:300] or "its tables are damaged"
@@ -134,11 +117,10 @@ def verify(host: Host, path: str, format_: str, label: str) -> bool:
 
 def data_size(host: Host, path: str, format_: str) -> Optional[int]:
     """About how many bytes the contents of an image take up when they are copied; None where qemu-img does not tell."""
-    argv = limited(host, [tool(host), "measure", "-f", format_, "-O", "qcow2", "--output=json", path], _READING)
-    result = host.run(argv, timeout=_CHECK_TIMEOUT, check=False)
+    argv = [tool(host), "measure", "-f", format_, "-O", "qcow2", "--output=json", path]
     try:
-        return int(json.loads(result.stdout)["required"])
-    except (ValueError, KeyError, TypeError):
+        return int(json.loads(look(host, argv, path, _CHECK_TIMEOUT).stdout)["required"])
+    except (Failure, ValueError, KeyError, TypeError):
         return None
 
 
@@ -223,7 +205,7 @@ def change(host: Host, path: str, argv: Sequence[str], operation: str, way: Opti
     """A command that changes an existing image. path: the one that the user named. operation: for the sentence, "cannot be ..."."""
     for left in reversed(range(TRIES)):
         try:
-            _run(host, path, limited(host, argv, _CHANGING), operation, way)
+            _run(host, path, limited(host, argv, CHANGING), operation, way)
             break
         except Unmeasured:
             if not left:
@@ -237,10 +219,11 @@ def rebase(host: Host, path: str, words: Sequence[str], way: Way) -> None:
         raise explain(path, "put on another backing file", result)
 
 
-def commit(host: Host, path: str, words: Sequence[str], way: Way) -> None:
+def commit(host: Host, path: str, base: str, words: Sequence[str], way: Way) -> None:
+    """qemu-img commit. base: the backing file, which is what grows."""
     result = _copying(host, [tool(host), "commit", "-p", *words], "committing", None, way)
     if result.rc:
-        raise explain(path, "committed to its backing file", result)
+        raise explain(path, "committed to its backing file", result, grows=base)
 
 
 def create(host: Host, path: str, target: str, way: Way, options: Sequence[str], size: int, backing: Optional[Tuple[str, str]] = None) -> None:
@@ -280,16 +263,18 @@ def _copying(host: Host, argv: Sequence[str], what: str, size: Optional[int], wa
             if percents:
                 report(float(percents[-1]) if size is None else float(percents[-1]) * size / 100)
 
-        return host.follow(limited(host, argv, _COPYING, dies=True), heard, way.inherit if way else ())
+        return host.follow(limited(host, argv, COPYING, dies=True), heard, way.inherit if way else ())
 
 
-def explain(path: str, operation: str, result: Result) -> Failure:
-    """The sentence for a qemu-img that failed."""
+def explain(path: str, operation: str, result: Result, grows: Optional[str] = None) -> Failure:
+    """The sentence for a qemu-img that failed. grows: the file that needs room, where it is not path."""
     said = result.complaint
     if "No space left on device" in said or "Disk quota exceeded" in said:
-        return no_space(path, stderr=result.stderr)
+        return no_space(grows or path, stderr=result.stderr)
     if "File too large" in said:
-        return Failure(f"{path}: its file system cannot hold a file of that size; put the image elsewhere", "file_too_large", stderr=result.stderr)
+        return Failure(
+            f"{grows or path}: its file system cannot hold a file of that size; put the image elsewhere", "file_too_large", stderr=result.stderr
+        )
     if '" lock' in said:
         return Failure(f"{path}: another process has just opened it; run the task again when it is free", "image_in_use", stderr=result.stderr)
     kind = Unmeasured if _UNMEASURED in said else Failure

@@ -21,6 +21,7 @@ from .header import is_qcow2
 from .layout import LOOK, Layout, layout
 from .locks import busy
 from .model import Base, Desired, Image, Observed
+from .plan_changing import may_change
 from .plan_shrinking import shrinks
 from .source import same_source
 
@@ -85,7 +86,7 @@ def _to_keep(host: Host, desired: Desired, entry: Optional[Entry], guests: Guest
     if held and entry and image and image.size and (desired.size or 0) > image.size:
         held = replace(held, disk=guests.disk(host, desired.uri, entry.identity))
     above: Tuple[str, ...] = ()
-    if entry and (desired.recreate or shrinks(image, desired)):
+    if entry and (desired.recreate or may_change(image, desired)):
         above = dependents(host, path, entry.identity, _folders(host, desired, guests))
     secret, old = (desired.locking.secret, desired.locking.old) if desired.locking else (None, None)
     opens, old_opens = _opens(host, desired, image, secret), _opens(host, desired, image, old)

@@ -92,6 +92,10 @@ def parse_place(text: str, option: str) -> Place:
         raise refuse("is neither a path nor an address that is known here")
     if not parts.hostname or port == 0 or " " in text:
         raise refuse("names no server")
+    try:
+        parts.hostname.encode("idna")  # as sockets do
+    except UnicodeError:
+        raise refuse("names no server") from None
     if not posixpath.basename(parts.path):
         raise refuse("names no file")
     return Place(url=text.partition("#")[0])

@@ -63,6 +63,7 @@ def test_formats_told_by_looking(data, name):
 def test_images_that_need_nothing_else():
     assert outside_files(vmdk(), "vmdk") is None
     assert outside_files(vmdk(WHOLE.replace("monolithicSparse", "streamOptimized")), "vmdk") is None
+    assert outside_files(vmdk("", start=21) + WHOLE.encode().ljust(20 * 512, b"\0"), "vmdk") is None
     assert outside_files(vdi(), "vdi") is None and outside_files(vdi(kind=2), "vdi") is None
     assert outside_files(vhdx(), "vhdx") is None
     assert outside_files(b"", "raw") is None
@@ -80,6 +81,7 @@ def test_images_that_need_nothing_else():
         (vmdk(WHOLE.replace("ffffffff", "12345678")), "vmdk", "below it"),
         (vmdk(WHOLE + 'parentFileNameHint="/etc/shadow"\n'), "vmdk", "below it"),
         (vmdk(WHOLE + '  PARENTFILENAMEHINT = "/etc/shadow"\n'), "vmdk", "below it"),
+        (vmdk('parentFileNameHint="/etc/shadow"', start=21) + WHOLE.encode().ljust(20 * 512, b"\0"), "vmdk", "below it"),
         (vdi(kind=4), "vdi", "below it"),
         (vdi(link=b"x"), "vdi", "below it"),
         (vhdx(flags=2), "vhdx", "below it"),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure, NotReady
-from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Result
+from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Host, Result
 from ansible_collections.virtops.linux.plugins.module_utils.image import actions as a
-from ansible_collections.virtops.linux.plugins.module_utils.image import files, locks
+from ansible_collections.virtops.linux.plugins.module_utils.image import files, limits, locks, qemu_img
 from ansible_collections.virtops.linux.plugins.module_utils.image import plan as p
 from ansible_collections.virtops.linux.plugins.module_utils.image.apply import apply as apply_with
 from ansible_collections.virtops.linux.plugins.module_utils.image.encryption import DEFAULT_ENCRYPTION
@@ -26,10 +26,12 @@ from ansible_collections.virtops.linux.plugins.module_utils.image.model import (
     Observed,
     User,
     is_plain,
+    may_lead_to,
     resolve,
 )
 from ansible_collections.virtops.linux.plugins.module_utils.image.options import DEFAULTS, Options, check_size, largest
 from ansible_collections.virtops.linux.plugins.module_utils.image.params import from_params
+from ansible_collections.virtops.linux.plugins.module_utils.image.plan_changing import may_change
 from ansible_collections.virtops.linux.plugins.module_utils.image.qemu_img import Info, explain, option_words, parse_info
 from ansible_collections.virtops.linux.plugins.module_utils.image.read import read as read_with
 from ansible_collections.virtops.linux.plugins.module_utils.image.view import view
@@ -115,6 +117,7 @@ def test_options_become_a_wish():
         ({"owner": ""}, "invalid_owner"),
         ({"owner": "4294967295"}, "invalid_owner"),
         ({"owner": "\u00b2"}, "invalid_owner"),
+        ({"owner": "9" * 5000}, "invalid_owner"),
         ({"group": "a\0b"}, "invalid_group"),
         ({"mode": "rw"}, "invalid_mode"),
         ({"mode": "4755"}, "invalid_mode"),
@@ -262,11 +265,39 @@ def test_a_prediction_where_the_backing_file_is_not_there_yet():
         (replace(THERE, busy=Busy(PATH)), Desired(PATH, present=False), "image_in_use"),
         (replace(THERE, busy=Busy(PATH)), Desired(PATH, present=False, force=True), "image_in_use"),
         (replace(THERE, dependents=("/images/top",)), Desired(PATH, present=False), "image_has_dependents"),
+        (replace(THERE, dependents=("/images/top",)), Desired(PATH, size=2 * GIB), "image_has_dependents"),
+        (replace(THERE, dependents=("/images/top",)), Desired(PATH, options=Options(lazy_refcounts=True)), "image_has_dependents"),
+        (
+            replace(THERE, dependents=("/images/top",), base=Base("/b", "raw")),
+            Desired(PATH, backing_file="/b", rebase="unsafe"),
+            "image_has_dependents",
+        ),
         (replace(THERE, image=replace(IMAGE, symlink=True)), Desired(PATH, present=False), "not_a_regular_file"),
     ],
 )
 def test_refused(observed, desired, code):
     refusal(lambda: p.plan(observed, desired), code)
+
+
+def test_what_others_stand_on_may_change_its_mode_or_all_where_that_is_said():
+    depended_on = replace(THERE, dependents=("/images/top",))
+    assert converged(p.plan, depended_on, Desired(PATH, size=GIB, mode="0640")).actions == (a.SetMode(PATH, "0640"),)
+    assert converged(p.plan, depended_on, Desired(PATH, size=2 * GIB, force=True)).actions == (a.GrowImage(PATH, "qcow2", GIB, 2 * GIB),)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "may"),
+    [
+        ({}, False),
+        ({"size": GIB, "mode": "0640", "options": Options(compat="1.1")}, False),
+        ({"size": 2 * GIB}, True),
+        ({"options": Options(compat="0.10")}, True),
+        ({"backing_file": "/b", "rebase": "safe"}, True),
+    ],
+)
+def test_who_stands_on_an_image_is_asked_where_it_may_change(wanted, may):
+    assert may_change(IMAGE, Desired(PATH, **wanted)) is may
+    assert not may_change(None, Desired(PATH, **wanted))
 
 
 def test_the_sentences_say_both_values():
@@ -389,6 +420,24 @@ def test_absent_needs_no_qemu_img_and_no_sound_image(host):
     assert (observed.image.format, observed.dependents) == ("qcow2", ())
 
 
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("base.qcow2", ("base.qcow2",)),
+        ("file:/srv/base", ("/srv/base",)),
+        ('json:{"driver":"qcow2","file":{"driver":"file","filename":"/srv/base"}}', ("/srv/base",)),
+        ('json:{"driver":"qcow2","file.filename":"/srv/base","backing":{"file":{"filename":"/srv/below"}}}', ("/srv/base", "/srv/below")),
+        ('json:{"filename":"/srv/\\u0000"}', ()),
+        ('json:{"filename":["/srv/base"]}', ()),
+        ("json:[]", ()),
+        ("json:" + '{"a":' * 900, ()),
+        ("nbd://host/x", ()),
+    ],
+)
+def test_what_a_name_may_lead_to(name, files):
+    assert may_lead_to(name) == files
+
+
 def test_dependents_are_the_overlays_beside_it(host):
     Path(host.path("/images/top.qcow2")).write_bytes(header("over"))
     Path(host.path("/images/broken.qcow2")).write_bytes(header("over")[:50])
@@ -401,6 +450,12 @@ def test_leftovers_are_those_of_this_image_alone(tmp_path):
     ours = ["/d/.disk.abcd_123.tmp", "/d/.disk.zzzzzzzz.tmp"]
     others = ["/d/.disk.qcow2.abcd_123.tmp", "/d/.disk.short.tmp", "/d/disk", "/d/.disk.abcd_123.tmpx", "/d/x.disk.abcd_123.tmp"]
     assert list(files.leftovers(FakeHost(tmp_path, dict.fromkeys(ours + others, "")), "/d/disk")) == ours
+
+
+def test_leftovers_are_also_beside_the_image_that_a_link_leads_to(tmp_path):
+    host = FakeHost(tmp_path, {"/d/real": "", "/d/.real.abcd_123.tmp": "", "/links/.disk.abcd_123.tmp": ""})
+    os.symlink(host.path("/d/real"), host.path("/links/disk"))
+    assert files.leftovers(host, "/links/disk") == ("/links/.disk.abcd_123.tmp", "/d/.real.abcd_123.tmp")
 
 
 def test_a_lock_of_qemu_and_its_holder(tmp_path):
@@ -519,6 +574,19 @@ def test_changes_run_under_limits(tmp_path):
     assert host.exhausted() and os.stat(host.path(PATH)).st_mode & 0o7777 == 0o604
     apply(host, a.RemoveImage(PATH))
     assert host.list("/images") == []
+
+
+@pytest.mark.parametrize("killed", [-9, -6, -24])
+def test_what_the_limits_end_says_nothing_of_the_image(tmp_path, killed):
+    check = [*READ[:5], "check", "-q", "--force-share", "-f", "qcow2", "--output=json", PATH]
+    host = FakeHost(tmp_path, {PATH: ""}, [([*READ, "qcow2", "--output=json", PATH], Result(killed, "", "")), (check, Result(killed, "", ""))])
+    assert "http://host/x" in refusal(lambda: qemu_img.info(host, PATH, "qcow2", "http://host/x"), "image_too_costly")
+    assert PATH in refusal(lambda: qemu_img.verify(host, PATH, "qcow2", PATH), "image_too_costly")
+
+
+def test_a_storage_that_hangs_is_named():
+    message = refusal(lambda: limits.look(Host(), ["sleep", "60"], "/images/disk", 0.2), "image_too_costly")
+    assert message.startswith("/images/disk: ") and "0.2 seconds" in message
 
 
 # Smaller images, committed ones, and those of running guests

@@ -72,6 +72,10 @@ def test_where_contents_end(pieces, end, words):
         ([(512, b"EFI PART"), (584, le("QII", 2**40, 128, 128))], "not where"),
         ([(512, b"EFI PART"), (584, le("QII", 2, 2**31, 128))], "not where"),
         ([(512, b"EFI PART"), (584, le("QII", 2, 128, 0))], "not where"),
+        ([(1080, b"\x53\xef")], "has no size"),
+        ([(510, b"\x55\xaa"), (11, le("H", 512)), (54, b"FAT12")], "FAT, the file system in it has no size"),
+        ([(510, b"\x55\xaa"), (11, le("H", 1)), (19, le("H", 2880)), (54, b"FAT12")], "damaged"),
+        ([(510, b"\x55\xaa"), (3, b"NTFS    "), (40, le("Q", 9999))], "damaged"),
     ],
 )
 def test_what_nothing_tells(pieces, words):

@@ -86,6 +86,8 @@ def test_a_place(text, place, shown, name):
         "http://h:99999/x",
         "http://h:0/x",
         "http://a b/x",
+        "http://a..b/x",
+        f"http://{'a' * 64}.b/x",
         "file://h/x",
         "file:x",
         "/x/",
@@ -157,6 +159,7 @@ def test_the_options_of_a_source():
         ({"source": "/x", "backing_file": "/b"}, "invalid_option_combination"),
         ({"source": PATH}, "invalid_option_combination"),
         ({"source": "/x", "timeout": -1}, "invalid_timeout"),
+        ({"source": "/x", "timeout": 10**11}, "invalid_timeout"),
         ({"source": "/x", "cache_dir": "a"}, "invalid_path"),
         ({"source": "/x", "cache_dir": "/a/../b"}, "invalid_path"),
         ({"format": "vmdk", "cluster_size": "64K"}, "invalid_option_combination"),
@@ -260,6 +263,9 @@ def test_a_source_that_anybody_can_forge_is_warned_of():
     for origin in (ORIGIN, Origin(URL), Origin(Place(path="/x")), replace(plain, checksum=Checksum("sha256", ONE))):
         assert p.plan(NONE, Desired(PATH, origin=origin)).warnings == ()
     assert p.plan(THERE, Desired(PATH, origin=plain)).warnings == ()
+    for scheme, words in (("http", "change both"), ("https", None)):
+        listed = replace(plain, checksum=Checksum("sha256", place=Place(url=f"{scheme}://host/SHA256SUMS")))
+        assert [words in warning for warning in p.plan(NONE, Desired(PATH, origin=listed)).warnings] == ([True] if words else [])
 
 
 def test_rebase():
@@ -302,6 +308,6 @@ def test_what_needs_no_conversion(given, found, as_is):
 def test_a_source_that_changes_while_it_is_copied_is_not_used(tmp_path):
     host = FakeHost(tmp_path, {"/srv/base": "contents"})
     with fetched(host, PATH, Origin(Place(path="/srv/base"))) as file:
-        refuse_changed(host, file)
+        refuse_changed(file)
         os.utime(host.path("/srv/base"), ns=(1, 1))
-        refusal(lambda: refuse_changed(host, file), "source_changed")
+        assert "/srv/base" in refusal(lambda: refuse_changed(file), "source_changed")
