@@ -77,7 +77,8 @@ options:
       - The hypervisor, in libvirt's words, for example V(kvm) or V(qemu).
       - V(auto) is for new guests, and what they get when nothing is said. It is V(kvm) where KVM is proven to run guests on the CPU,
         else V(qemu). An existing guest keeps its type. Only the local QEMU can be proven, so with that of another host in O(uri) state the type.
-        A container of C(lxc:///system) is V(lxc), and starts C(/sbin/init) of its file system for C(/), unless its O(xml) says otherwise.
+        A container of C(lxc:///system) is V(lxc), has a console, and starts C(/sbin/init) of its file system for C(/), unless its O(xml) says
+        otherwise.
       - A running guest gets it at its next start.
     type: str
   memory:

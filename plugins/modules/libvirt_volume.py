@@ -39,7 +39,8 @@ options:
     description:
       - The size that a guest sees, in any unit of libvirt, for example V(20GiB) or V(20G). A bare number counts bytes.
       - A smaller volume is grown. A larger one is refused unless O(allow_shrink).
-      - A volume that a running guest uses is not resized.
+      - A file that a running guest has as a disk grows under it, and the guest sees a larger disk.
+        One that is beneath the image of a running guest, or that several run with, is not resized.
     type: str
   allocation:
     description:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Other libvirts than the host's own: a user's session, another host over SSH, and libvirt's own test driver."""
+"""Other libvirts than the host's own: a user's session, another host over SSH, containers, and libvirt's own test driver."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterator
 
 import pytest
+from support.container_room import busybox_tree
 from support.modules import apply, cycle, refused, run_module, served_by, settled
 from support.private_libvirt import private_libvirt
+from support.unpacked import laid_over
 from support.virsh import clear, virsh
 
 NAME = "vt-far"
@@ -125,6 +127,36 @@ def test_drivers_that_have_less() -> None:
     assert "test:///default does not" in refused("libvirt_secret_info", {"uri": "test:///default"}, "unsupported")
     message = refused("libvirt_domain_info", {"uri": "vt:///system"}, "libvirt_unreachable")
     assert "install libvirt's driver for vt (libvirt-daemon-driver-vt)" in message
+
+
+@pytest.fixture
+def containers(tmp_path: Path) -> Iterator[Path]:
+    """lxc:///system, whose driver is in none of the machine's folders, and the root of a container. Of cgroups a container sees one hierarchy."""
+    tree = busybox_tree(tmp_path / "root")
+    init = tree / "sbin/init"
+    init.parent.mkdir(exist_ok=True)
+    init.write_text("#!/bin/busybox sh\ntrap 'exit 0' TERM\nwhile :; do /bin/busybox sleep 1; done\n")
+    init.chmod(0o755)
+    before = laid_over("lxc", "libvirt-daemon-driver-lxc") + "\n! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified"
+    with private_libvirt(before) as private, served_by(*private.enter):
+        yield tree
+        run_module("libvirt_domain", {"uri": "lxc:///system", "name": NAME, "state": "absent", "timeout": 0, "force": True})
+
+
+def test_a_container(containers: Path) -> None:
+    """By options alone; its init listens to signals, and not to what libvirt says first."""
+    container = {"uri": "lxc:///system", "name": NAME}
+    options = {"memory": "64M", "filesystems": [{"source": str(containers), "target": "/"}]}
+    made = cycle("libvirt_domain", {**container, **options, "title": "A & B"})
+    assert made["resource"]["type"] == "lxc"
+    cycle("libvirt_domain", {**container, "state": "running"})
+    assert cycle("libvirt_domain", {**container, "memory": "96M"})["pending"] == ["memory", "currentMemory"]
+    told = apply("libvirt_domain_info", {"uri": container["uri"]})
+    assert told["details"][NAME]["pending"] == ["memory", "currentMemory"] and told["guests"][0]["filesystems"][0]["source"] == str(containers)
+    settled("libvirt_domain", told["guests"][0])
+    assert cycle("libvirt_domain", {**container, "memory": "96M", "restart": "if_required", "timeout": 60})["pending"] == []
+    cycle("libvirt_domain", {**container, "state": "shutoff", "timeout": 60})
+    cycle("libvirt_domain", {**container, "state": "absent"})
 
 
 def test_another_host_over_tls() -> None:

@@ -134,6 +134,15 @@ def slowed(rate: int) -> Dict[str, str]:
     return in_devices(f"<disk><target dev='vda'/>{tune}</disk><disk device='cdrom'><target dev='hda'/></disk>")
 
 
+DIMM = "<memory model='dimm'><target><size unit='MiB'>128</size><node>0</node></target></memory>"
+
+
+def requested(size: int) -> Dict[str, str]:
+    sizes = f"<block unit='MiB'>2</block><requested unit='MiB'>{size}</requested>"
+    module = f"<memory model='virtio-mem'><target><size unit='MiB'>128</size><node>0</node>{sizes}</target></memory>"
+    return {**in_devices(DIMM + module), "memory": "512M"}  # the balloon can have none of what the module might give
+
+
 ROOT = {"path": "/var/lib/libvirt/images/vt-lv-root.qcow2", "target": "vda"}
 DRIVE = {"device": "cdrom", "target": "hda", "bus": "ide"}
 MORE = {"path": "/var/lib/libvirt/images/vt-lv-more.qcow2"}
@@ -154,11 +163,13 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
     # After the balloon, which takes what it takes from the memory that the guest's system uses, and it uses none of a new module by itself;
     # before the limits, which a module must fit into.
     ("devices/memory[]",): (
-        in_devices("<memory model='dimm'><target><size unit='MiB'>128</size><node>0</node></target></memory>"),
+        {**in_devices(DIMM), "memory": "384M", "current_memory": "360M"},  # of which the balloon then takes some again
         {},
         "attach_device",
         "",
     ),
+    ("devices/memory/target/requested",): (requested(32), requested(64), "attach_device", "update_device"),
+    ("iothreads",): ({"iothreads": 3}, {"iothreads": 1}, "add_iothread", "delete_iothread"),
     tuple(
         f"cputune/{name}"
         for name in [
@@ -203,7 +214,7 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
         "update_device",
         "update_device",
     ),
-    ("devices/disk/iotune",): (slowed(1_000_000), slowed(2_000_000), "set_block_iotune", "set_block_iotune"),
+    ("devices/disk/iotune",): (slowed(1_000_000), {"disks": [{**ROOT, "iotune": {}}, DRIVE]}, "set_block_iotune", "set_block_iotune"),
     ("devices/interface[]",): ({"interfaces": [USER, NIC, {"type": "user"}]}, {"interfaces": [USER, NIC]}, "attach_device", "detach_device"),
     ("devices/interface/source",): (
         {"interfaces": [USER, {**NIC, "source": NETWORKS[1]}]},
@@ -212,6 +223,18 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
         "update_device",
     ),
     ("devices/interface/link",): (interface("<link state='down'/>"), interface("<link state='up'/>"), "update_device", "update_device"),
+    ("devices/interface/filterref", "devices/interface/port"): (
+        {"interfaces": [USER, {**NIC, "filter": "clean-traffic", "filter_parameters": {"IP": "198.51.100.4"}, "isolated": True}]},
+        {"interfaces": [USER, {**NIC, "filter": "", "isolated": False}]},
+        "update_device",
+        "update_device",
+    ),
+    ("devices/interface/coalesce",): (
+        interface("<coalesce><rx><frames max='7'/></rx></coalesce>"),
+        interface("<coalesce><rx><frames max='9'/></rx></coalesce>"),
+        "update_device",
+        "update_device",
+    ),
     ("devices/graphics@passwd",): (
         {"graphics": {"type": "vnc", "password": "second"}},
         {"graphics": {"type": "vnc", "password": "first"}},
@@ -309,7 +332,7 @@ def test_bandwidth(firmware):
     finally:
         subprocess.run(["ip", "link", "del", "vt-lvq"], check=True)
     if able:
-        for options in shaped:
+        for options in (*shaped, {"interfaces": [{**NIC, "bandwidth": {}}]}):
             assert kinds(cycle(MODULE, {**firmware, **options})) == ["define_domain", "update_device"]
         return
     predicted = check(MODULE, {**firmware, **shaped[0]})
@@ -337,6 +360,13 @@ def test_where_no_slot_is_free_the_device_waits(firmware):
     result = cycle(MODULE, {**firmware, "interfaces": nics})
     attached = kinds(result).count("attach_device")
     assert 0 < attached < len(nics) and len(result["pending"]) == len(nics) - attached == len([p for p in result["pending"] if "interface" in p])
+
+
+def test_pins_wait_for_what_comes_with_the_next_start(firmware):
+    pins = {"vcpupin": [{"vcpu": 0, "cpuset": "0"}, {"vcpu": 2, "cpuset": "0"}], "iothreadpin": [{"iothread": 1, "cpuset": "0"}]}
+    result = cycle(MODULE, {**firmware, "vcpus": 3, "iothreads": 1, "cputune": pins})
+    assert kinds(result) == ["define_domain", "add_iothread", "pin_vcpu", "pin_iothread"]
+    assert sorted(result["pending"]) == ["cputune/vcpupin[2]", "vcpu"]
 
 
 def test_a_paused_guest_gives_nothing_back(firmware):

@@ -6,6 +6,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.spec import SPEC
 from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
 from support.virsh import clear, virsh
 
@@ -141,14 +142,14 @@ CHANGES: list[dict[str, tuple[Any, Any, str]]] = [
             "route",
         ),
         "bandwidth": (
-            {"inbound": {"average": 1000, "peak": 5000, "burst": 1024}, "outbound": {"average": 128}},
+            {"inbound": {"average": 1000, "peak": 5000, "burst": 1024}, "outbound": {"average": 128, "peak": 256, "burst": 64}},
             {"outbound": {"average": 256}},
             "bandwidth/inbound",
         ),
         "portgroups": (
             [
                 {"name": "a", "default": True, "bandwidth": {"inbound": {"average": 10}}, "trust_guest_rx_filters": True},
-                {"name": "b", "bandwidth": {"inbound": {"average": 11}, "outbound": {"average": 12}}},
+                {"name": "b", "bandwidth": {way: {"average": 11, "peak": 12, "burst": 13} for way in ("inbound", "outbound")}},
             ],
             [{"name": "a", "default": False, "bandwidth": {}, "trust_guest_rx_filters": False}],
             "portgroup",
@@ -162,7 +163,10 @@ CHANGES: list[dict[str, tuple[Any, Any, str]]] = [
         "virtualport": ({"type": "openvswitch", "parameters": {"profileid": "x"}}, {"type": "openvswitch", "parameters": {}}, "virtualport"),
         "vlan": ({"tags": [{"id": 42, "native_mode": "untagged"}, {"id": 47}]}, {"trunk": False, "tags": [{"id": 43}]}, "vlan"),
         "portgroups": (
-            [{"name": "a", "vlan": {"trunk": True, "tags": [{"id": 9}]}}, {"name": "b", "virtualport": {"type": "openvswitch"}}],
+            [
+                {"name": "a", "vlan": {"trunk": True, "tags": [{"id": 9, "native_mode": "tagged"}]}},
+                {"name": "b", "virtualport": {"type": "openvswitch", "parameters": {"profileid": "y"}}},
+            ],
             [{"name": "a", "vlan": {"tags": [{"id": 9}]}}, {"name": "b", "virtualport": {}}],
             "portgroup",
         ),
@@ -185,6 +189,30 @@ CHANGES: list[dict[str, tuple[Any, Any, str]]] = [
     },
     {"forward": ({"mode": "vepa", "pf": "vt-x0"}, {"mode": "vepa", "pf": "vt-x1"}, "forward")},
 ]
+
+
+#: Options of every module, those that tests of their own are about, and what libvirt takes of real SR-IOV devices only: unit tests have that.
+OTHERS = {"uri", "name", "state", "xml", "restart", "autostart", "forward.addresses"}
+
+
+def _options(spec: dict[str, Any], above: str = "") -> set[str]:
+    """All that there are, those below others by their whole names."""
+    return {one for name, option in spec.items() for one in ({above + name} | _options(option.get("options", {}), f"{above}{name}."))}
+
+
+def _said(value: Any, path: str) -> set[str]:
+    if isinstance(value, list):
+        return set().union(*(_said(one, path) for one in value))
+    if not isinstance(value, dict):
+        return set()
+    return set().union(*({f"{path}.{name}"} | _said(inner, f"{path}.{name}") for name, inner in value.items()))
+
+
+def test_every_option_is_tried():
+    tried = {name for options in CHANGES for name in options}
+    for options in CHANGES:
+        tried |= {said for name, values in options.items() for value in values[:2] for said in _said(value, name)}
+    assert _options(SPEC["argument_spec"]) - tried == OTHERS
 
 
 @pytest.mark.parametrize("options", CHANGES, ids=lambda options: "-".join(options) + f"-{options.get('forward', ({},))[0].get('mode', '')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,8 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def guest(running: bool = False) -> None:
-    disk = f"<disk type='volume'><driver type='qcow2'/><source pool='{POOL}' volume='{NAME}'/><target dev='vda'/></disk>"
+def guest(running: bool = False, kind: str = "qcow2") -> None:
+    disk = f"<disk type='volume'><driver type='{kind}'/><source pool='{POOL}' volume='{NAME}'/><target dev='vda'/></disk>"
     xml = f"<domain type='qemu'><name>{GUEST}</name><memory>65536</memory><os><type>hvm</type></os><devices>{disk}</devices></domain>"
     virsh("define", "/dev/stdin", stdin=xml)
     if running:
@@ -199,8 +200,26 @@ def test_a_volume_that_a_guest_has():
     assert GUEST in str(check(MODULE, volume(state="absent"))["warnings"])
     cycle(MODULE, volume(capacity="20M"))
     virsh("start", GUEST, "--paused")
-    assert GUEST in refused(MODULE, volume(capacity="24M"), "volume_in_use", check_mode=True)
+    assert GUEST in refused(MODULE, volume(capacity="16M", allow_shrink=True), "volume_in_use", check_mode=True)
     settled(MODULE, volume(capacity="20M"))
+
+
+@pytest.mark.parametrize(("kind", "capacity"), [("qcow2", 24 * MIB), ("raw", 20_000_001)])
+def test_a_volume_grows_under_a_running_guest(kind, capacity):
+    apply(MODULE, volume(capacity="16M", format=kind))
+    guest(running=True, kind=kind)
+    grown = cycle(MODULE, volume(capacity=capacity))
+    assert grown["actions"] == [
+        {"action": "resize_volume", "target": NAME, "pool": POOL, "capacity": capacity, "guest": GUEST, "disk": "vda"},
+    ]
+    assert re.search(r"Capacity: +(\d+)", virsh("domblkinfo", GUEST, "vda"))[1] == str(-(-capacity // 512) * 512)
+
+
+def test_a_volume_beneath_the_image_of_a_running_guest_stays_as_it_is():
+    apply(MODULE, volume(name="base", capacity="16M", format="qcow2"))
+    apply(MODULE, volume(capacity="16M", format="qcow2", backing={"path": f"{FOLDER}/base", "format": "qcow2"}))
+    guest(running=True)
+    assert GUEST in refused(MODULE, volume(name="base", capacity="24M"), "volume_in_use", check_mode=True)
 
 
 def test_xml_for_what_has_no_option():

@@ -34,6 +34,7 @@ ALL_FIELDS = {**FIELDS, **OWN_FIELDS}
 WAITS_HERE = {
     "vcpus",
     "guest_agent",
+    "memory_devices.requested",  # of a module that it does not run with
     "interfaces.mac",  # the source of random numbers has the last slot
     "interfaces.source",
     "interfaces.mode",

@@ -129,6 +129,23 @@ def _loop(path: Path) -> None:
 _add("qcow2 in a circle", _loop, "unexpected_backing_file")
 
 
+def _chain(*names: str) -> Maker:
+    """Each one on the next, the last on the last of the names. What is wrong is at the end of it."""
+
+    def make(path: Path) -> None:
+        steps = [path, *(path.with_name(f"vt-step{number}") for number in range(1, len(names)))]
+        for step, name in zip(steps, names):
+            _backed(name)(step)
+
+    return make
+
+
+_add("qcow2 in a chain down to a device", _chain("vt-step1", "vt-step2", "/dev/mem"), "unexpected_backing_file")
+_add("qcow2 in a chain down to json", _chain("vt-step1", 'json:{"driver":"file","filename":"/etc/shadow"}'), "unexpected_backing_file")
+_add("qcow2 in a chain down to nbd", _chain("vt-step1", "vt-step2", "nbd://127.0.0.1:1/x"), "unexpected_backing_file")
+_add("qcow2 in a chain down to itself", _chain("vt-step1", "vt-step2", "vt-step1"), "unexpected_backing_file")
+
+
 # Data in other files
 
 
@@ -246,6 +263,19 @@ _add("vmdk of a kind that is not known", _embedded(_descriptor('RW 8192 SPARSE "
 _add("vmdk with a parent", _embedded(_descriptor('RW 8192 SPARSE "a"', "monolithicSparse", "deadbeef")), "unexpected_backing_file")
 _HINT = 'parentFileNameHint="/etc/shadow"\n'
 _add("vmdk with a parent's name", _embedded(_descriptor('RW 8192 SPARSE "a"', "monolithicSparse", more=_HINT)), "unexpected_backing_file")
+
+
+def _two_descriptors(path: Path) -> None:
+    """An honest one where the header says, and the one that qemu looks into for a parent, at the second sector."""
+    data = bytearray(honest("vmdk", path.parent)).ljust(256 * 1024, b"\0")
+    start, length = struct.unpack_from("<QQ", data, 28)
+    data += data[start * 512 : (start + length) * 512]
+    data[28:36] = le64(len(data) // 512 - length)
+    data[512 : 512 + 20 * 512] = _descriptor('RW 8192 SPARSE "a"', "monolithicSparse", more=_HINT).ljust(20 * 512, b"\0")
+    path.write_bytes(bytes(data))
+
+
+_add("vmdk with two descriptors", _two_descriptors, "unexpected_backing_file")
 _add("vmdk without a descriptor", _embedded(b""), "image_unreadable")
 _add("vmdk with a descriptor behind the end", _patched("vmdk", (28, le64(2**60))), "image_unreadable")
 _add("vmdk with a descriptor without end", _patched("vmdk", (36, le64(2**54))), "image_unreadable")

@@ -48,6 +48,14 @@ def guests_of(connection: Connection, pool: str, name: str, path: str) -> Tuple[
     return tuple(sorted(user.name for user in having)), tuple(sorted(user.name for user in having if has(user.running)))
 
 
+def running_disks_of(connection: Connection, guest: str, pool: str, name: str, path: str) -> Tuple[str, ...]:
+    """The disks of a running guest that are the volume itself, and not an image that stands on it, by their targets."""
+    devices = parse(connection.virt.lookupByName(guest).XMLDesc(0), "libvirt's XML of a guest", "domain").find("devices")
+    disks = devices.all("disk") if devices else ()
+    having = [disk for disk in disks for source in [disk.find("source")] if source and _is_volume(source.attributes, pool, name, path)]
+    return tuple(disk.get("target@dev") or "" for disk in having)
+
+
 def _is_volume(said: Source, pool: str, name: str, path: str) -> bool:
     if said.get("pool") == pool and said.get("volume") == name:
         return True

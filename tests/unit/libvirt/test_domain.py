@@ -132,6 +132,10 @@ def test_a_container_of_lxc_has_no_firmware():
     plan = converged(p.plan, Observed(virt_type="lxc", arch="x86_64"), desired(memory="64M", filesystems=[folder]))
     definition = plan.actions[0].definition
     assert definition.attributes["type"] == "lxc" and definition.get("os/type") == "exe" and definition.get("os/init") == "/sbin/init"
+    assert definition.get("devices/console@type") == "pty" and not definition.find("devices/serial")
+    for console, count in ((True, 1), (False, 0)):
+        plan = converged(p.plan, Observed(virt_type="lxc"), desired(memory="64M", console=console))
+        assert len(plan.actions[0].definition.find("devices").all("console")) == count
     assert definition.find("features") is None
 
 

@@ -135,6 +135,35 @@ def test_memory_that_is_plugged_in_counts():
         assert kinds(plan) == ["define_domain"] and len(plan.pending) == 2
 
 
+def test_a_module_comes_before_the_balloon_whose_size_it_counts_in():
+    module = "<memory model='dimm'><target><size unit='KiB'>1024</size><node>0</node></target></memory>"
+    there = "<maxMemory slots='2'>8192</maxMemory>" + in_devices("<memballoon model='virtio'/>").replace("<currentMemory>2048", "<currentMemory>{}")
+    devices = {"xml": f"<domain><devices>{module}</devices></domain>", "memory": "3M"}
+    for now, wanted, size in (("2048", "2M", 2048), ("2048", "3M", None), ("1024", "3M", 3072), ("1024", "1M", 1024)):
+        plan = converged(p.plan, running(there.format(now), balloon=True), desired(**devices, current_memory=wanted))
+        balloon = () if size is None else (a.SetMemory("g", size, 60),)
+        assert plan.actions[2:] == balloon and kinds(plan)[:2] == ["define_domain", "attach_device"] and plan.pending == ()
+        assert plan.after.active.get("currentMemory") == str(size or 3072)
+
+
+def test_the_balloon_has_nothing_of_what_a_module_of_virtio_might_give():
+    module = "<memory model='virtio-mem'><target><size>1024</size><node>0</node><block>512</block><requested>512</requested>{}</target></memory>"
+    there = "<memory>3072</memory><currentMemory>{}</currentMemory><devices><memballoon model='virtio'/>" + module + "</devices>"
+    for now, plugged, wanted, size in (
+        ("2048", "", "3M", None),
+        ("2560", "512", "3M", None),
+        ("2048", "512", "3M", 2048),
+        ("2560", "512", "1M", 1024),
+    ):
+        observed = running(there.format(now, f"<current>{plugged}</current>" if plugged else ""), balloon=True)
+        plan = converged(p.plan, observed, desired(memory="3M", current_memory=wanted))
+        assert [step for step in plan.actions if step.kind == "set_memory"] == ([] if size is None else [a.SetMemory("g", size, 60)])
+        assert plan.pending == ()
+    wish = desired(memory="3M", xml="<domain><devices>" + module.format("") + "</devices></domain>")
+    before = running("<maxMemory slots='2'>8192</maxMemory>" + in_devices("<memballoon model='virtio'/>"), balloon=True)
+    assert kinds(converged(p.plan, before, wish)) == ["define_domain", "attach_device"]
+
+
 def test_a_password_never_shows():
     observed = running(in_devices("<graphics type='vnc' passwd='old'/>"))
     wish = desired(graphics={"type": "vnc", "password": "new"})
@@ -281,6 +310,97 @@ def test_a_total_limit_stands_instead_of_the_others():
         "total_bytes_sec_max": 0,
         "read_iops_sec": 0,
     }
+
+
+@pytest.mark.parametrize(("group", "live"), [("", True), ("<group_name>g</group_name>", False)])
+def test_limits_that_go_are_lifted_at_once(group, live):
+    limits = f"<iotune><read_iops_sec>3</read_iops_sec><read_iops_sec_max>4</read_iops_sec_max>{group}</iotune>"
+    disk = f"<disk type='file'><source file='/a'/><target dev='vda' bus='virtio'/>{limits}</disk>"
+    plan = converged(p.plan, running(in_devices(disk)), desired(disks=[{"path": "/a", "iotune": {}}]))
+    lifted = [dict(step.values) for step in plan.actions[1:]]
+    assert lifted == ([{"read_iops_sec": 0, "read_iops_sec_max": 0}] if live else [])
+    assert plan.pending == (() if live else ("devices/disk[vda]/iotune",))
+
+
+FILTERED = "<filterref filter='clean-traffic'><parameter name='IP' value='198.51.100.4'/></filterref>"
+
+
+@pytest.mark.parametrize(
+    ("inside", "options", "live"),
+    [
+        ("", {"filter": "clean-traffic", "filter_parameters": {"IP": "198.51.100.4"}}, FILTERED),
+        (FILTERED, {"filter": "no-arp-spoofing", "filter_parameters": {}}, "<filterref filter='no-arp-spoofing'/>"),
+        (FILTERED, {"filter": ""}, ""),
+        ("", {"isolated": True}, "<port isolated='yes'/>"),
+        ("<port isolated='yes'/>", {"isolated": False}, ""),
+        ("<bandwidth><inbound average='1'/><outbound average='2'/></bandwidth>", {"bandwidth": {}}, ""),
+        ("<bandwidth><inbound average='1'/></bandwidth>", {"trust_guest_rx_filters": True}, None),
+    ],
+)
+def test_what_changes_at_once_in_an_interface(inside, options, live):
+    nic = "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='n'/>{}</interface>"
+    wish = desired(interfaces=[{"source": "n", "mac": "52:54:00:00:00:01", **options}])
+    plan = converged(p.plan, running(in_devices(nic.format(inside))), wish)
+    if live is None:
+        assert kinds(plan) == ["define_domain"] and plan.pending == ("devices/interface[52:54:00:00:00:01]@trustGuestRxFilters",)
+        return
+    assert kinds(plan) == ["define_domain", "update_device"] and plan.pending == ()
+    assert plan.actions[1].definition == parse(nic.format(live), "x", "interface")
+
+
+def test_a_module_of_virtio_gives_as_much_as_is_requested():
+    module = "<memory model='virtio-mem'><target><size>8192</size><node>0</node><block>2048</block><requested>{}</requested></target>{}</memory>"
+    there = "<maxMemory slots='2'>99999</maxMemory>" + in_devices(module.format(4096, "<address type='pci' bus='0x04'/>"))
+    plan = converged(p.plan, running(there), desired(xml=f"<domain><devices>{module.format(2048, '')}</devices></domain>"))
+    assert kinds(plan) == ["define_domain", "update_device"] and plan.pending == ()
+    assert plan.actions[1].definition.get("target/requested") == "2048" and plan.actions[1].definition.find("address")
+
+
+THREADS = "<iothreads>2</iothreads>"
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "steps", "pending"),
+    [
+        ("", 2, (a.AddIothread("g", 1), a.AddIothread("g", 2)), ()),
+        (THREADS, 3, (a.AddIothread("g", 3),), ()),
+        ("<iothreads>2</iothreads><iothreadids><iothread id='1'/><iothread id='4'/></iothreadids>", 2, (), ()),
+        (THREADS, 1, (a.DeleteIothread("g", 2),), ()),
+        (THREADS, 0, (a.DeleteIothread("g", 2), a.DeleteIothread("g", 1)), ()),
+        (THREADS + "<devices><disk><driver iothread='2'/><target dev='vda'/></disk></devices>", 1, (), ("iothreads",)),
+        (THREADS + "<devices><controller type='scsi'><driver iothread='2'/></controller></devices>", 1, (), ("iothreads",)),
+    ],
+)
+def test_threads_come_and_go_where_no_disk_uses_them(there, wanted, steps, pending):
+    plan = converged(p.plan, running(there), desired(iothreads=wanted))
+    assert plan.actions[1:] == steps and plan.pending == pending
+
+
+def test_a_new_thread_comes_before_its_disk_and_goes_after_it():
+    disk = {"path": "/a", "iothread": 3}
+    plan = converged(p.plan, running(THREADS + in_devices("")), desired(iothreads=3, disks=[disk]))
+    assert kinds(plan) == ["define_domain", "add_iothread", "attach_device"]
+    back = converged(p.plan, replace(plan.after, state="running"), desired(iothreads=2, disks=[]))
+    assert kinds(back) == ["define_domain", "detach_device", "delete_iothread"] and back.pending == ()
+
+
+def test_what_is_pinned_is_there_by_then_or_waits():
+    pins = {
+        "iothreadpin": [{"iothread": number, "cpuset": "0"} for number in (1, 3)],
+        "vcpupin": [{"vcpu": number, "cpuset": "0"} for number in (0, 3)],
+    }
+    plan = converged(p.plan, running(THREADS + "<vcpu>2</vcpu>"), desired(iothreads=3, vcpus=4, cputune=pins))
+    assert kinds(plan) == ["define_domain", "add_iothread", "pin_vcpu", "pin_iothread", "pin_iothread"]
+    assert plan.pending == ("cputune/vcpupin[3]", "vcpu")
+    xml = "<domain><iothreadids><iothread id='3' thread_pool_max='8'/></iothreadids></domain>"
+    plan = converged(p.plan, running(THREADS), desired(xml=xml, iothreads=3, cputune={"iothreadpin": pins["iothreadpin"]}))
+    assert kinds(plan) == ["define_domain", "pin_iothread"] and "cputune/iothreadpin[3]" in plan.pending
+
+
+def test_threads_that_the_xml_describes_wait():
+    xml = "<domain><iothreads>3</iothreads><iothreadids><iothread id='3' thread_pool_max='8'/></iothreadids></domain>"
+    plan = converged(p.plan, running(THREADS), desired(xml=xml))
+    assert kinds(plan) == ["define_domain"] and "iothreads" in plan.pending
 
 
 LIMITS = "<read_bytes_sec>4</read_bytes_sec><total_iops_sec>5</total_iops_sec>"

@@ -144,6 +144,12 @@ def test_volumes(observed, options, steps):
     assert kinds(converged(volume.plan, observed, desired(volume_model, pool="p", name="v", **options))) == steps
 
 
+def test_a_volume_grows_under_the_guest_that_runs_with_it():
+    there = seen(volume_model.Volume(GIB, guests=("web",), running=("web",), disk="vda"))
+    plan = converged(volume.plan, there, desired(volume_model, pool="p", name="v", capacity="2G"))
+    assert plan.actions == (volume.ResizeVolume("v", "p", 2 * GIB, guest="web", disk="vda"),)
+
+
 @pytest.mark.parametrize(
     ("observed", "options", "code"),
     [
@@ -151,6 +157,7 @@ def test_volumes(observed, options, steps):
         (seen(), {"format": "raw"}, "format_differs"),
         (seen(), {"backing": {"path": "/b", "format": "raw"}}, "backing_differs"),
         (seen(volume_model.Volume(GIB, running=("web",))), {"capacity": "2G"}, "volume_in_use"),
+        (seen(volume_model.Volume(GIB, running=("web",), disk="vda")), {"capacity": "500M", "allow_shrink": True}, "volume_in_use"),
         (seen(volume_model.Volume(GIB, "raw", unfinished=True)), {"capacity": "1G"}, "upload_unfinished"),
         (seen(None, source=FILE), {"source": "/a", "capacity": "1G"}, "too_small"),
         (seen(None, source=volume_model.Source(1, 1, running=("web",))), {"clone": {"volume": "a"}}, "volume_in_use"),

@@ -198,6 +198,16 @@ class PinIothread(Action):
 
 
 @dataclass(frozen=True)
+class AddIothread(Action):
+    iothread: int
+
+
+@dataclass(frozen=True)
+class DeleteIothread(Action):
+    iothread: int
+
+
+@dataclass(frozen=True)
 class SetLifecycleAction(Action):
     """event: poweroff, reboot or crash. to: what happens then, in libvirt's words."""
 

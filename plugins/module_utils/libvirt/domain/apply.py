@@ -13,7 +13,7 @@ from ...engine.plan import Action
 from ..connection import Connection
 from ..define import digest
 from ..record import NAMESPACE, split_record
-from ..uri import is_local
+from ..uri import driver, is_local
 from ..xmlmerge import differences
 from ..xmltree import Node, render
 from . import actions as a
@@ -91,8 +91,8 @@ def _shut_down(action: a.ShutDownDomain, connection: Connection) -> None:
         if _is_off(guest, connection):
             return
         if time.monotonic() >= ask:
+            _ask(guest, connection, action.target, again=ask > 0)
             ask = time.monotonic() + _ASK_AGAIN_SECONDS
-            _ask(guest, connection, action.target)
         time.sleep(_POLL_SECONDS)
     if _is_off(guest, connection):
         return
@@ -105,9 +105,13 @@ def _shut_down(action: a.ShutDownDomain, connection: Connection) -> None:
     _end(guest, connection, action.target)
 
 
-def _ask(guest: Any, connection: Connection, name: str) -> None:
+def _ask(guest: Any, connection: Connection, name: str, again: bool) -> None:
+    """A container is asked by initctl, as libvirt does by itself, and then by a signal: not every init listens to the former."""
     try:
-        guest.shutdown()
+        if again and driver(connection.uri) == "lxc":
+            guest.shutdownFlags(connection.api.VIR_DOMAIN_SHUTDOWN_SIGNAL)
+        else:
+            guest.shutdown()
     except connection.api.libvirtError as error:
         if not _is_leaving(guest, connection):
             raise connection.failure(error, f"guest {name}: cannot be asked to shut down") from error

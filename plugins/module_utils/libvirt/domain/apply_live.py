@@ -16,6 +16,7 @@ from ..xmlmerge import canonical, matched
 from ..xmltree import Node, element, parse, render
 from . import actions as a
 from .plan_live_devices import bus
+from .plan_live_part import outside_the_balloon
 from .rules import RULES
 
 _POLL_SECONDS = 0.1
@@ -115,7 +116,17 @@ def _update(action: a.UpdateDevice, connection: Connection, guest: Any) -> None:
     api = connection.api
     flags = api.VIR_DOMAIN_AFFECT_LIVE | (api.VIR_DOMAIN_DEVICE_MODIFY_FORCE if action.force and action.definition.tag == "disk" else 0)
     with connection.explained(f"guest {action.target}: {action.device} is defined anew, but the running guest does not take it"):
-        guest.updateDeviceFlags(render(action.definition), flags)
+        device = action.definition
+        guest.updateDeviceFlags(render(_with_alias(connection, guest, device) if device.tag == "memory" else device), flags)
+
+
+def _with_alias(connection: Connection, guest: Any, device: Node) -> Node:
+    """By which alone libvirt 9.0 tells QEMU whose memory it is. Source: qemuDomainChangeMemoryLive."""
+    spelled, plain = _devices(connection, guest, inactive=False)
+    at_its_place = [
+        raw for one, raw in zip(spelled.children, plain.children) if one.tag == device.tag and one.find("address") == device.find("address")
+    ]
+    return device.with_children(*(alias for raw in at_its_place for alias in raw.all("alias")))
 
 
 @_do.register
@@ -142,7 +153,9 @@ def _memory(action: a.SetMemory, connection: Connection, guest: Any) -> None:
 
 
 def _current_memory(connection: Connection, guest: Any) -> int:
-    return int(parse(guest.XMLDesc(0), "libvirt's XML", "domain").get("currentMemory") or 0)
+    """What the balloon leaves to the guest."""
+    tree = parse(guest.XMLDesc(0), "libvirt's XML", "domain")
+    return int(tree.get("currentMemory") or 0) - outside_the_balloon(tree)[1]
 
 
 @_do.register
@@ -205,6 +218,18 @@ def _pin_iothread(action: a.PinIothread, connection: Connection, guest: Any) -> 
     cpus = _cpu_map(connection, action.cpuset, action.target)
     with connection.explained(f"guest {action.target}: its IO thread {action.iothread} cannot be pinned"):
         guest.pinIOThread(action.iothread, cpus, connection.api.VIR_DOMAIN_AFFECT_LIVE)
+
+
+@_do.register
+def _add_iothread(action: a.AddIothread, connection: Connection, guest: Any) -> None:
+    with connection.explained(f"guest {action.target}: IO thread {action.iothread} is defined, but the running guest does not get it"):
+        guest.addIOThread(action.iothread, connection.api.VIR_DOMAIN_AFFECT_LIVE)
+
+
+@_do.register
+def _delete_iothread(action: a.DeleteIothread, connection: Connection, guest: Any) -> None:
+    with connection.explained(f"guest {action.target}: IO thread {action.iothread} is no longer defined, but the running guest does not lose it"):
+        guest.delIOThread(action.iothread, connection.api.VIR_DOMAIN_AFFECT_LIVE)
 
 
 @_do.register

@@ -49,6 +49,8 @@ def _new(observed: Observed, desired: Desired) -> Node:
         container = base.attributes["type"] == "lxc"
         system = (element("type", text="exe"), element("init", text="/sbin/init")) if container else (element("type", text="hvm"),)
         base = base.with_children(element("os", *system))
+        if container:  # without a console it does not start
+            base = base.with_children(element("devices", element("console", element("target", type="lxc", port="0"), type="pty")))
         arch = wish.get("os/type@arch") or observed.arch
         if not container and arch in ("x86_64", "i686"):  # without ACPI a guest cannot be asked to shut down
             base = base.with_children(element("features", element("acpi"), element("apic")))

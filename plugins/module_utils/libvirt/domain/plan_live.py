@@ -13,7 +13,8 @@ from ..xmltree import Node, render
 from . import actions as a
 from .fields import row_of
 from .plan_live_devices import devices
-from .plan_live_part import Guest, live_part, with_text
+from .plan_live_part import Guest, live_part, outside_the_balloon, with_text
+from .plan_live_threads import thread_ids, threads_come, threads_go
 from .rules import RULES
 
 #: KiB that the balloon rounds to. Source: VIRTIO_BALLOON_PFN_SHIFT.
@@ -37,11 +38,13 @@ class Live:
 def go_live(guest: Guest, wish: Node, definition: Node) -> Live:
     """definition: what the guest is defined as by now, which has all of the wish that libvirt keeps."""
     kept = differences(definition, wish, RULES)
-    active, steps = _settings(guest, wish, kept)
-    memory = _memory(guest, active, wish)
-    vcpus = _vcpus(guest, memory.active, wish)
-    after, more = devices(guest, vcpus.active, wish, definition, kept)
-    return Live(after, (*steps, *memory.actions, *vcpus.actions, *more), memory.warnings)
+    active, come = threads_come(guest, guest.active, wish, definition)
+    active, steps = _settings(guest, active, wish, kept)
+    vcpus = _vcpus(guest, active, wish)
+    active, more = devices(guest, vcpus.active, wish, definition, kept)
+    active, go = threads_go(guest, active, wish, definition)
+    memory = _memory(guest, active, wish)  # memory modules that come or go count in the balloon's size
+    return Live(memory.active, (*come, *steps, *vcpus.actions, *more, *go, *memory.actions), memory.warnings)
 
 
 def balloon_reaches(active: Node, wish: Node) -> bool:
@@ -54,20 +57,34 @@ def balloon_reaches(active: Node, wish: Node) -> bool:
 # Settings of the guest as a whole.
 
 
-def _settings(guest: Guest, wish: Node, kept: Tuple[str, ...]) -> Tuple[Node, List[Action]]:
-    part = live_part(wish.without("devices", "currentMemory", "vcpu"), "", frozenset())
+def _settings(guest: Guest, active: Node, wish: Node, kept: Tuple[str, ...]) -> Tuple[Node, List[Action]]:
+    part = live_part(wish.without("devices", "currentMemory", "vcpu"), "", frozenset({"iothreads"}))
     if part is None:
-        return guest.active, []
-    changes = [label for label in differences(guest.active, part, RULES) if label not in kept]
+        return active, []
+    part = _of_what_runs(part, active)
+    changes = [label for label in differences(active, part, RULES) if label not in kept]
     if not changes:
-        return guest.active, []
-    after = merge(guest.active, part, RULES)
-    return after, _setting_steps(guest, part, after)
+        return active, []
+    after = merge(active, part, RULES)
+    return after, _setting_steps(guest.name, active, part, after)
 
 
-def _setting_steps(guest: Guest, part: Node, after: Node) -> List[Action]:
+def _of_what_runs(part: Node, active: Node) -> Node:
+    """Without the pins of vCPUs and IO threads that come with the next start."""
+    most, threads = active.get("vcpu") or "1", thread_ids(active)
+
+    def there(pin: Node) -> bool:
+        vcpu, thread = pin.attributes.get("vcpu", ""), pin.attributes.get("iothread", "")
+        if pin.tag == "vcpupin":
+            return vcpu.isdigit() and most.isdigit() and int(vcpu) < int(most)
+        return pin.tag != "iothreadpin" or (thread.isdigit() and int(thread) in threads)
+
+    children = (replace(one, children=tuple(filter(there, one.children))) if one.tag == "cputune" else one for one in part.children)
+    return replace(part, children=tuple(children))
+
+
+def _setting_steps(name: str, old: Node, part: Node, after: Node) -> List[Action]:
     steps: List[Action] = []
-    old, name = guest.active, guest.name
     for tag in ("title", "description"):
         if (old.get(tag) or "") != (after.get(tag) or ""):
             steps.append(a.SetMetadata(name, tag, after.get(tag) or None))
@@ -140,13 +157,17 @@ def _parameters(name: str, tag: str, new: Tuple[Node, ...], old: Tuple[Node, ...
 
 
 def _memory(guest: Guest, active: Node, wish: Node) -> Live:
-    wished, current = wish.get("currentMemory") or "", active.get("currentMemory") or ""
-    if not balloon_reaches(active, wish) or not current.isdigit() or abs(int(wished) - int(current)) < _BALLOON_STEP:
+    current = active.get("currentMemory") or ""
+    if not balloon_reaches(active, wish) or not current.isdigit():
+        return Live(active, ())
+    out_of_reach, plugged = outside_the_balloon(active)
+    now, goal = int(current) - plugged, min(int(wish.get("currentMemory") or "0"), int(active.get("memory") or "0") - out_of_reach)
+    if abs(goal - now) < _BALLOON_STEP:
         return Live(active, ())
     if guest.balloon:
-        return Live(with_text(active, "currentMemory", wished), (a.SetMemory(guest.name, int(wished), guest.timeout),))
-    waits = (f"guest {guest.name}: its memory balloon does not answer yet, so it still has {current} KiB; it gets {wished} KiB when it does",)
-    return Live(active, (a.SetMemory(guest.name, int(wished)),) if guest.asked else (), waits)
+        return Live(with_text(active, "currentMemory", str(goal + plugged)), (a.SetMemory(guest.name, goal, guest.timeout),))
+    waits = (f"guest {guest.name}: its memory balloon does not answer yet, so it still has {now} KiB; it gets {goal} KiB when it does",)
+    return Live(active, (a.SetMemory(guest.name, goal),) if guest.asked else (), waits)
 
 
 def _vcpus(guest: Guest, active: Node, wish: Node) -> Live:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, FrozenSet, List, Optional, Tuple
+from typing import Dict, FrozenSet, List, Optional, Set, Tuple
 
 from ...engine.plan import Action
 from ..xmlmerge import differences, label_of, matched, merge
@@ -56,14 +56,16 @@ def _instead(devices: Node, old: Node, new: Optional[Node]) -> Node:
 
 
 def _with_modules(active: Node, steps: List[Action]) -> Node:
-    """The memory that modules bring and take."""
-    size = 0
+    """The memory that modules bring and take. Only what is in a dimm is the guest's as soon as it comes."""
+    size = {"memory": 0, "currentMemory": 0}
     for step in steps:
         if isinstance(step, (a.AttachDevice, a.DetachDevice)) and step.definition.tag == "memory":
-            text = step.definition.get("target/size") or "0"
-            size += int(text) if isinstance(step, a.AttachDevice) else -int(text)
-    for tag in ("memory", "currentMemory") if size else ():
-        active = with_text(active, tag, str(int(active.get(tag) or "0") + size))
+            sign = 1 if isinstance(step, a.AttachDevice) else -1
+            whole = int(step.definition.get("target/size") or "0")
+            used = whole if step.definition.attributes.get("model") == "dimm" else int(step.definition.get("target/current") or "0")
+            size = {"memory": size["memory"] + sign * whole, "currentMemory": size["currentMemory"] + sign * used}
+    for tag, more in size.items():
+        active = with_text(active, tag, str(int(active.get(tag) or "0") + more)) if more else active
     return active
 
 
@@ -170,8 +172,11 @@ def _dead_rows(old: Node, new: Node) -> FrozenSet[str]:
     """Rows of the table that do not hold for this device."""
     moved = new.attributes.get("type", old.attributes.get("type")) != old.attributes.get("type")
     becomes = new.attributes.get("device", old.attributes.get("device"))
+    dead: Set[str] = set()
     if old.tag == "disk" and (becomes not in _DRIVES or becomes != old.attributes.get("device")):
-        return frozenset({"devices/disk/source", *_MEDIUM})
+        dead.update(("devices/disk/source", *_MEDIUM))
+    if old.tag == "disk" and "iotune" in new.owned and new.find("iotune") is None and old.find("iotune/group_name"):
+        dead.add("devices/disk/iotune")  # no call takes a disk out of its group
     if old.tag == "interface" and (moved or old.attributes.get("type") not in ("network", "bridge")):
-        return frozenset({"devices/interface/source"})
-    return frozenset()
+        dead.add("devices/interface/source")
+    return frozenset(dead)

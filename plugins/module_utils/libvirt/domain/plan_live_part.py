@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import FrozenSet, Optional
+from typing import FrozenSet, Optional, Tuple
 
 from ..xmlmerge import below_of
 from ..xmltree import Node
@@ -34,6 +34,15 @@ class Guest:
 
 def with_text(tree: Node, tag: str, text: str) -> Node:
     return replace(tree, children=tuple(replace(child, text=text) if child.tag == tag else child for child in tree.children))
+
+
+def outside_the_balloon(active: Node) -> Tuple[int, int]:
+    """KiB of memory that counts in memory, and that no balloon gives or takes; and those of it that count in currentMemory, which a
+    virtio-mem has plugged in. Source: QEMU's get_current_ram_size, libvirt's qemuProcessHandleBalloonChange."""
+    devices = active.find("devices")
+    modules = [one for one in devices.all("memory") if one.attributes.get("model") != "dimm"] if devices else []
+    sizes, plugged = ([one.get(f"target/{tag}") or "" for one in modules] for tag in ("size", "current"))
+    return sum(int(text) for text in sizes if text.isdigit()), sum(int(text) for text in plugged if text.isdigit())
 
 
 def plain(label: str) -> str:

@@ -107,10 +107,17 @@ def _saved(guest: Any, connection: Connection) -> Optional[Node]:
     return split_record(canonical(parse(text, "libvirt's saved XML", "domain"), RULES))[0]
 
 
+def _may_move(active: Node, wish: Node) -> bool:
+    """Whether the balloon is to get another size, or to keep its own while memory modules come or go, which count in it."""
+    if wish.find("currentMemory") is None:
+        return False
+    modules = wish.find("memory") is None and wish.find("devices/memory") is not None
+    return modules or any(wish.get(tag) not in (None, active.get(tag)) for tag in ("memory", "currentMemory"))
+
+
 def _balloon_answers(guest: Any, active: Node, desired: Desired) -> bool:
     """Whether the guest's driver of the balloon ever said something, and the balloon stands still now: what it was last asked for, nobody tells."""
-    wished = desired.wish.get("currentMemory")
-    if wished in (None, active.get("currentMemory")) or active.get("devices/memballoon@model") in (None, "none"):
+    if not _may_move(active, desired.wish) or active.get("devices/memballoon@model") in (None, "none"):
         return False
     before = guest.memoryStats()
     if not before.get("last_update"):

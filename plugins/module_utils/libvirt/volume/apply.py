@@ -21,6 +21,7 @@ from .stream import upload
 #: A pool that has just taken an upload looks its volumes over by itself, and refuses whoever comes meanwhile.
 _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_SECTOR = 512
 
 
 def apply(connection: Connection, action: Action) -> None:
@@ -93,10 +94,20 @@ def _upload(action: plan.UploadVolume, connection: Connection) -> None:
 
 @_do.register
 def _resize(action: plan.ResizeVolume, connection: Connection) -> None:
+    if action.guest:
+        _grow_under(connection, action, action.guest)
+        return
     flags = connection.api.VIR_STORAGE_VOL_RESIZE_SHRINK if action.shrink else 0
     volume = _volume(connection, action)
     with connection.explained(f"{_label(action)}: cannot be resized"):
         _patiently(connection, lambda: volume.resize(action.capacity, flags))
+
+
+def _grow_under(connection: Connection, action: plan.ResizeVolume, guest: str) -> None:
+    """Through the emulator, which has the image open, so that the guest sees its disk grow. It counts in sectors."""
+    size = -(-action.capacity // _SECTOR) * _SECTOR
+    with connection.explained(f"{_label(action)}: cannot be made larger under the guest {guest}"):
+        connection.virt.lookupByName(guest).blockResize(action.disk, size, connection.api.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
 
 @_do.register

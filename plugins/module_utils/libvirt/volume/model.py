@@ -72,6 +72,7 @@ class Volume:
     """One that is there. unfinished: an upload into it was interrupted.
 
     guests: whose definition has it; running: those of them that run; dependents: volumes that stand on it. Known where they matter.
+    disk: of the only guest that runs with it, where that can make it larger.
     """
 
     capacity: int
@@ -83,6 +84,7 @@ class Volume:
     guests: Tuple[str, ...] = ()
     running: Tuple[str, ...] = ()
     dependents: Tuple[str, ...] = ()
+    disk: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,12 @@ class UploadVolume(VolumeStep):
 
 @dataclass(frozen=True)
 class ResizeVolume(VolumeStep):
-    """capacity: bytes."""
+    """capacity: bytes. guest, disk: which running guest does it, and for which of its disks."""
 
     capacity: int
     shrink: Optional[bool] = None
+    guest: Optional[str] = None
+    disk: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -152,11 +154,13 @@ def _resized(volume: Volume, desired: Desired, grain: int) -> Tuple[List[Action]
             "set allow_shrink: true if nothing is there",
             "shrink_refused",
         )
-    if volume.running:
+    if volume.running and (shrink or volume.disk is None):
         raise Failure(
-            f"volume {label}: the guest {volume.running[0]} runs with it, and only that guest could resize it; shut it down first", "volume_in_use"
+            f"volume {label}: the guest {volume.running[0]} runs with it, and only a disk of a single guest can grow; shut it down first",
+            "volume_in_use",
         )
-    return [ResizeVolume(desired.name, desired.pool, wanted, shrink or None)], replace(volume, capacity=wanted)
+    guest = volume.running[0] if volume.running else None
+    return [ResizeVolume(desired.name, desired.pool, wanted, shrink or None, guest, volume.disk)], replace(volume, capacity=wanted)
 
 
 def _definition(desired: Desired, capacity: Optional[int], kind: Optional[str]) -> Node:

@@ -11,7 +11,7 @@ from typing import Any, Optional
 from ...engine.errors import Failure, NotReady
 from ...engine.host import explained
 from ..connection import Connection
-from ..users import dependents_of, guests_of
+from ..users import dependents_of, guests_of, running_disks_of
 from ..xmltree import parse
 from .model import Desired, Observed, Source, Volume, volume_of
 from .stream import is_sealed
@@ -47,6 +47,8 @@ def read(connection: Connection, desired: Desired) -> Observed:
         observed = Observed(probed=files, grain=1024 if files else _BLOCK_GRAIN)
         if found is not None:
             there = _with_users(connection, pool, desired, volume_of(found.XMLDesc(0)))
+            if files and len(there.running) == 1 and desired.capacity:
+                there = replace(there, disk=_disk_of(connection, desired, there))
             observed = replace(observed, volume=_with_seal(connection, found, desired, there))
         volume = observed.volume
         if desired.state == "present" and (volume is None or volume.unfinished):
@@ -79,6 +81,12 @@ def _with_users(connection: Connection, pool: Any, desired: Desired, volume: Vol
         dependents = dependents_of(pool, desired.name, volume.path) if leaves else ()
         return replace(volume, guests=guests, running=running, dependents=dependents)
     return volume
+
+
+def _disk_of(connection: Connection, desired: Desired, volume: Volume) -> Optional[str]:
+    """A guest that has it twice, or only beneath another image, makes nothing of it larger."""
+    disks = running_disks_of(connection, volume.running[0], desired.pool, desired.name, volume.path)
+    return disks[0] if len(disks) == 1 else None
 
 
 def _source(connection: Connection, desired: Desired) -> Optional[Source]:
