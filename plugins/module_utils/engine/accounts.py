@@ -6,24 +6,28 @@ from __future__ import annotations
 
 import grp
 import pwd
+import re
 
 from .errors import NotReady
+
+#: Of 32 bits; more digits are no number of anybody.
+_NUMBER = re.compile("[0-9]{1,10}")
 
 
 def uid(owner: str) -> int:
     """The number of a user. NotReady C(unknown_user): an earlier task may be about to make it."""
     try:
-        return int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
-    except KeyError as error:
-        raise NotReady(f"owner: this host has no user {owner}; create it first, or give its number", "unknown_user") from error
+        return int(owner) if _NUMBER.fullmatch(owner) else pwd.getpwnam(owner).pw_uid
+    except (KeyError, ValueError) as error:  # ValueError: no name can be so
+        raise NotReady(f"owner: this host has no user {owner[:80]}; create it first, or give its number", "unknown_user") from error
 
 
 def gid(group: str) -> int:
     """The number of a group. NotReady C(unknown_group)."""
     try:
-        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError as error:
-        raise NotReady(f"group: this host has no group {group}; create it first, or give its number", "unknown_group") from error
+        return int(group) if _NUMBER.fullmatch(group) else grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError) as error:
+        raise NotReady(f"group: this host has no group {group[:80]}; create it first, or give its number", "unknown_group") from error
 
 
 def user_name(number: int) -> str:

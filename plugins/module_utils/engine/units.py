@@ -18,7 +18,8 @@ for _power, _letter in enumerate(_LETTERS, start=1):
     _UNITS[_letter] = _UNITS[_letter + "IB"] = 1024**_power
     _UNITS[_letter + "B"] = 1000**_power
 
-_SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-z]*)")
+# Python takes seconds for numbers of a million digits, and refuses those of five thousand.
+_SIZE = re.compile(r"(?P<number>[0-9]{1,40}(?:\.[0-9]{1,40})?)\s*(?P<unit>[A-Za-z]*)")
 
 #: The largest size that libvirt and qemu carry: a signed 64-bit number of bytes.
 LARGEST = 2**63 - 1
@@ -34,7 +35,7 @@ def parse_size(text: Union[str, int], what: str, unit: str = "B") -> int:
     match = _SIZE.fullmatch(str(text).strip())
     if not match:
         raise Failure(
-            f"{what}: {str(text)!r} is not a size; write a number and a unit, for example 20G or 512MiB",
+            f"{what}: {str(text)[:80]!r} is not a size; write a number and a unit, for example 20G or 512MiB",
             "invalid_size",
         )
     factor = _UNITS.get((match["unit"] or unit).upper())
