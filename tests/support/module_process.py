@@ -83,7 +83,7 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         _run(sys.argv[1], sys.stdin.buffer.read())
     with suppress(ImportError):
-        import libvirt  # noqa: F401  # to link it with its fifty libraries costs more than most runs
+        importlib.import_module("libvirt")  # to link it with its fifty libraries costs more than most runs
     gc.freeze()  # what is here by now is garbage in no fork, and is not copied for being looked at
     for line in iter(sys.stdin.readline, ""):
         print(json.dumps(_answer(json.loads(line))), flush=True)
