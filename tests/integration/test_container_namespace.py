@@ -200,7 +200,7 @@ def bridge() -> None:
     for name in ("vt-br0", "vt-br1"):
         run("ip", "link", "add", "name", name, "type", "bridge")
         run("ip", "link", "set", "dev", name, "up")
-    run("ip", "address", "add", "198.51.100.1/24", "dev", "vt-br0")
+    run("ip", "address", "add", "198.18.71.1/24", "dev", "vt-br0")
 
 
 def veth(**more: Any) -> Dict[str, Any]:
@@ -208,15 +208,15 @@ def veth(**more: Any) -> Dict[str, Any]:
 
 
 def test_an_interface_reaches_the_bridge(bridge):
-    cycle("container_namespace", veth(bridge="vt-br0", addresses=["198.51.100.10/24", "2001:db8::10/64"]))
+    cycle("container_namespace", veth(bridge="vt-br0", addresses=["198.18.71.10/24", "2001:db8::10/64"]))
     assert os.path.realpath("/sys/class/net/vt-h0/master").endswith("vt-br0")
-    with socket.create_server(("198.51.100.1", 0)) as server:
+    with socket.create_server(("198.18.71.1", 0)) as server:
         port = server.getsockname()[1]
-        enter("network", "python3", "-c", f"import socket; socket.create_connection(('198.51.100.1', {port}), 5)")
+        enter("network", "python3", "-c", f"import socket; socket.create_connection(('198.18.71.1', {port}), 5)")
     cycle("container_namespace", veth(bridge="vt-br1"))
     cycle("container_namespace", veth(bridge=""))
-    cycle("container_namespace", veth(mtu=1400, addresses=["198.51.100.11/24"]))
-    assert link("eth0")["mtu"] == 1400 and [item["local"] for item in link("eth0")["addr_info"] if item["scope"] == "global"] == ["198.51.100.11"]
+    cycle("container_namespace", veth(mtu=1400, addresses=["198.18.71.11/24"]))
+    assert link("eth0")["mtu"] == 1400 and [item["local"] for item in link("eth0")["addr_info"] if item["scope"] == "global"] == ["198.18.71.11"]
     cycle("container_namespace", veth(mtu=1450, addresses=[]))
     enter("network", "ip", "link", "set", "dev", "eth0", "down")
     run("ip", "link", "set", "dev", "vt-h0", "down")
@@ -232,19 +232,19 @@ def routes() -> List[str]:
 
 
 def test_routes_of_an_interface(bridge):
-    here = veth(bridge="vt-br0", addresses=["198.51.100.10/24", "2001:db8::10/64"])
+    here = veth(bridge="vt-br0", addresses=["198.18.71.10/24", "2001:db8::10/64"])
     apply("container_namespace", here)
 
     def routed(given: List[Dict[str, Any]], **more: Any) -> Dict[str, Any]:
         return {**here, "interfaces": [{**here["interfaces"][0], "routes": given, **more}]}
 
-    both = [{"to": "default", "via": "198.51.100.1"}, {"to": "default", "via": "2001:db8::1"}, {"to": "203.0.113.0/24", "via": "198.51.100.2"}]
+    both = [{"to": "default", "via": "198.18.71.1"}, {"to": "default", "via": "2001:db8::1"}, {"to": "203.0.113.0/24", "via": "198.18.71.2"}]
     cycle("container_namespace", routed(both))
-    assert routes() == ["default via 198.51.100.1", "203.0.113.0/24 via 198.51.100.2", "default via 2001:db8::1"]
+    assert routes() == ["default via 198.18.71.1", "203.0.113.0/24 via 198.18.71.2", "default via 2001:db8::1"]
     settled("container_namespace", here)
     moved = {"addresses": ["203.0.113.9/28"]}
-    cycle("container_namespace", routed([{"to": "0.0.0.0/0", "via": "203.0.113.1"}, {"to": "198.51.100.64/26"}], **moved))
-    assert sorted(routes()) == ["198.51.100.64/26 scope link", "default via 203.0.113.1"]
+    cycle("container_namespace", routed([{"to": "0.0.0.0/0", "via": "203.0.113.1"}, {"to": "198.18.71.64/26"}], **moved))
+    assert sorted(routes()) == ["198.18.71.64/26 scope link", "default via 203.0.113.1"]
     assert "none of its networks" in refused(
         "container_namespace", routed([{"to": "default", "via": "203.0.113.77"}], **moved), "gateway_unreachable"
     )
@@ -372,7 +372,7 @@ def lines(text: str, key: str) -> Iterator[List[str]]:
 
 def test_the_unit_makes_at_boot_what_the_module_makes_now(bridge, tmp_path):
     params = {
-        **veth(bridge="vt-br0", addresses=["198.51.100.10/24"], mtu=1400),
+        **veth(bridge="vt-br0", addresses=["198.18.71.10/24"], mtu=1400),
         "types": ["network", "uts", "ipc", "cgroup", "time", "mount", "pid"],
         "hostname": "vt-boot",
         "loopback": True,
