@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 _SCRIPT = Path(__file__).resolve().parents[2] / "scripts/unpacked"
-_CACHE = Path("/var/cache/virtops/tests")
+_CACHE = Path(os.environ["VIRTOPS_COLLECTIONS"]) / "unpacked"
 
 
 def laid_over(name: str, *packages: str) -> str:

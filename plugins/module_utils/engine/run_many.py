@@ -61,11 +61,6 @@ def _list_of(section: Section) -> Dict[str, Any]:
     return {"type": "list", "elements": "dict", "default": [], "no_log": section.secrets}
 
 
-def has_secrets(spec: Mapping[str, Any]) -> bool:
-    """Whether an argument spec has a secret option, at any depth."""
-    return any(option.get("no_log") or has_secrets(option.get("options") or {}) for option in spec.values())
-
-
 def items(sections: Iterable[Section], params: Mapping[str, Any]) -> Tuple[List[Item], List[str], List[str]]:
     """Every object with its options checked and completed, the mistakes found in all of them, and the secrets among them."""
     found: List[Item] = []

@@ -16,12 +16,10 @@ from ..engine.plan import Action
 from ..engine.run import Resource
 from . import cache, fetch
 from .cache import SPEC, Cached, Desired, Observed, RemoveCached
-from .chain import overlays
-from .files import Entry, gate
+from .chain import above
+from .files import Entry, Identity, gate
 from .guests import Guests
 from .locks import busy, users
-
-Identity = Tuple[int, int]
 
 
 def cache_resource(guests: Guests) -> Resource[Host, Desired, Observed]:
@@ -86,8 +84,8 @@ def _needed(host: Host, desired: Desired, guests: Guests) -> Dict[Identity, List
     found: Dict[Identity, List[str]] = {}
     places = dict.fromkeys(host.realpath(folder) for folder in (desired.path, *desired.folders, *guests.folders(host, desired.uri)))
     for place in places:
-        for other, identity in overlays(host, place):
-            found.setdefault(identity, []).append(other)
+        for identity, images in above(host, place, links=True).items():
+            found.setdefault(identity, []).extend(images)
     for guest, path in guests.disks(host, desired.uri):
         with suppress(Failure):
             entry = gate(host, path)

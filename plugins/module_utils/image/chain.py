@@ -8,12 +8,12 @@ import os
 import shlex
 from contextlib import suppress
 from dataclasses import replace
-from typing import Iterator, List, Optional, Sequence, Set, Tuple, Type
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Type
 
 from ..engine.errors import Failure
 from ..engine.host import Host
 from . import header as qcow2
-from .files import beginning, gate, read_header
+from .files import Identity, beginning, gate, read_header
 from .locks import busy_writing
 from .model import Base, is_plain, may_lead_to, resolve
 
@@ -85,14 +85,23 @@ def _format(above: str, path: str, said: Optional[str], header: Optional[qcow2.H
     return said
 
 
-def dependents(host: Host, path: str, identity: Tuple[int, int], folders: Sequence[str] = ()) -> Tuple[str, ...]:
-    """The images that have this one as their backing file, in its own folder and in others. What cannot be read is none."""
+def dependents(
+    host: Host, path: str, identity: Identity, folders: Sequence[str] = (), look: Optional[Callable[[str], Mapping[Identity, Sequence[str]]]] = None
+) -> Tuple[str, ...]:
+    """The images that have this one as their backing file, in its own folder and in others. look: above, for who has looked before."""
     places = dict.fromkeys(host.realpath(folder) for folder in (os.path.dirname(path), *folders))
-    return tuple(other for place in places for other, below in overlays(host, place, links=False) if below == identity)
+    return tuple(other for place in places for other in (look(place) if look else above(host, place)).get(identity, ()))
 
 
-def overlays(host: Host, directory: str, links: bool = True) -> Iterator[Tuple[str, Tuple[int, int]]]:
-    """The images in a folder that have a backing file, and the device and inode of that. links: links count as such, too."""
+def above(host: Host, directory: str, links: bool = False) -> Dict[Identity, List[str]]:
+    """Files, and the images in a folder that have each as their backing file. What cannot be read is none. links: links count as such, too."""
+    found: Dict[Identity, List[str]] = {}
+    for other, identity in dict.fromkeys(_overlays(host, directory, links)):
+        found.setdefault(identity, []).append(other)
+    return found
+
+
+def _overlays(host: Host, directory: str, links: bool) -> Iterator[Tuple[str, Identity]]:
     for name in host.list(directory):
         other = os.path.join(directory, name)
         with suppress(Failure, qcow2.Malformed, OSError):
@@ -103,9 +112,9 @@ def overlays(host: Host, directory: str, links: bool = True) -> Iterator[Tuple[s
                 continue
             data = beginning(host, other)
             backing = qcow2.parse_header(data).backing_file if qcow2.is_qcow2(data) else None
-            for name in may_lead_to(backing) if backing else ():
+            for meant in may_lead_to(backing) if backing else ():
                 with suppress(Failure):
-                    base = gate(host, resolve(other, name))
+                    base = gate(host, resolve(other, meant))
                     if base is not None and base.identity != entry.identity:
                         yield _shown(other), base.identity
 

@@ -30,11 +30,15 @@ _KINDS = (
 )
 
 
+#: Device and inode.
+Identity = Tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Entry:
     """A regular file. identity: device and inode. mode: the permission bits. size, allocated: bytes."""
 
-    identity: Tuple[int, int]
+    identity: Identity
     size: int
     allocated: int
     uid: int

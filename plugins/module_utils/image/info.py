@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
 from ..engine.host import Host
 from ..engine.units import human_size
 from . import chain, origins, outside, qemu_img
-from .files import Entry, beginning, gate, leftovers, read_header
+from .files import Entry, Identity, beginning, gate, leftovers, read_header
 from .formats import FIRST_LOOK, detect
 from .guests import Guests
 from .locks import busy
@@ -48,8 +49,9 @@ def gather(host: Host, params: Mapping[str, Any], guests: Guests) -> Dict[str, A
         found = _in_folder(host, path) if host.is_dir(path) else [path]
         paths += [item for item in found if item not in paths]
     folders = (*parse_folders(params["dependents_in"]), *guests.folders(host, params["uri"]))
+    above = lru_cache(maxsize=None)(lambda folder: chain.above(host, folder))  # a folder is read once, however many images are asked for
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(lambda path: _one(host, path, folders), paths))
+        answers = list(pool.map(lambda path: _one(host, path, lambda item: chain.dependents(host, path, item, folders, above)), paths))
     return {"images": [options for options, _details in answers if options], "details": [details for _options, details in answers]}
 
 
@@ -68,7 +70,7 @@ def _in_folder(host: Host, directory: str) -> List[str]:
     return found
 
 
-def _one(host: Host, path: str, folders: Tuple[str, ...]) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
+def _one(host: Host, path: str, dependents: Callable[[Identity], Tuple[str, ...]]) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
     details: Dict[str, Any] = {"path": path, "exists": False}
     try:
         entry = gate(host, path)
@@ -76,7 +78,7 @@ def _one(host: Host, path: str, folders: Tuple[str, ...]) -> Tuple[Optional[Dict
             return {"path": path, "state": "absent"}, details
         details.update(exists=True, actual_size=entry.allocated, file_size=entry.size, leftovers=list(leftovers(host, path)))
         held = busy(host, path, entry)
-        details.update(in_use=held is not None, used_by=_users(held), dependents=list(chain.dependents(host, path, entry.identity, folders)))
+        details.update(in_use=held is not None, used_by=_users(held), dependents=list(dependents(entry.identity)))
         return _look(host, path, entry, details), details
     except Failure as failure:
         details.update(problem=failure.message, code=failure.code)

@@ -9,6 +9,7 @@ import re
 from typing import Any, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
+from ..engine.names import parse_account
 from ..engine.units import optional_size
 from .context import parse_context
 from .encryption import parse_locking
@@ -57,8 +58,8 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         preallocation=params["preallocation"],
         origin=_origin(params),
         recreate=params["recreate"],
-        owner=_account(params["owner"], "owner"),
-        group=_account(params["group"], "group"),
+        owner=parse_account(params["owner"], "owner"),
+        group=parse_account(params["group"], "group"),
         mode=_mode(params["mode"]),
         allow_shrink=params["allow_shrink"],
         folders=parse_folders(params["dependents_in"]),
@@ -132,15 +133,6 @@ def _mode(raw: Any) -> Optional[str]:
     if not isinstance(raw, str) or not re.fullmatch(r"0?[0-7]{3}", raw):
         raise Failure(f"mode: {raw!r} is not an octal mode in quotes; write for example '0640'", "invalid_mode")
     return raw.rjust(4, "0")
-
-
-def _account(text: Optional[str], option: str) -> Optional[str]:
-    """A name, or a number below 2^32 - 1, which means "nobody in particular" to chown."""
-    if text is None:
-        return None
-    if not text or not text.isprintable() or (text.isdigit() and not (text.isascii() and len(text) <= 10 and int(text) < 2**32 - 1)):
-        raise Failure(f"{option}: {text[:80]!r} is neither the name nor the number of one; write for example root", f"invalid_{option}")
-    return text
 
 
 def _check_backing(desired: Desired) -> None:

@@ -27,7 +27,7 @@ from .model import Base, Desired, Image, Observed
 from .options import Options, check_size, newer_features, shown, spelled
 from .plan_changing import check_changeable
 from .plan_locking import change_secret, check_bases_readable, check_opens, check_secret_given, locked, other_encryption, secret_of
-from .plan_making import in_use, make, warnings
+from .plan_making import has_dependents, in_use, make, warnings
 from .plan_shrinking import check_shrink, shrinks
 from .source import same_source
 
@@ -73,12 +73,8 @@ def _commit(observed: Observed, base: Optional[Base], desired: Desired) -> Commi
     if base.used:
         raise in_use(base.used, "change it")
     if base.dependents and not desired.force:
-        raise Failure(
-            f"{base.path}: also the backing file of {', '.join(base.dependents)}, which a commit would change; "
-            "flatten those first, or say force: true and lose them",
-            "image_has_dependents",
-            dependents=list(base.dependents),
-        )
+        way_out = "flatten those first, or say force: true and lose them"
+        raise has_dependents(base.path, base.dependents, f" as well, which a commit would change; {way_out}")
     check_bases_readable(observed)
     check_opens(observed, desired)
     check_secret_given(path, observed.image, desired)
@@ -169,11 +165,7 @@ def _check_replaceable(observed: Observed, image: Image, desired: Desired, purpo
     if observed.busy:
         raise in_use(observed.busy, purpose)
     if observed.dependents and not desired.force:
-        raise Failure(
-            f"{path}: the backing file of {', '.join(observed.dependents)}; remove or flatten those first, or say force: true and lose them",
-            "image_has_dependents",
-            dependents=list(observed.dependents),
-        )
+        raise has_dependents(path, observed.dependents, "; remove or flatten those first, or say force: true and lose them")
 
 
 def _stays(observed: Observed, image: Image, desired: Desired) -> Iterator[Tuple[str, Any, Any]]:

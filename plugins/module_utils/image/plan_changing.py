@@ -9,7 +9,7 @@ from typing import Optional
 from ..engine.errors import Failure
 from .model import Desired, Image, Observed
 from .plan_locking import check_secret_given
-from .plan_making import in_use
+from .plan_making import has_dependents, in_use
 
 
 def may_change(image: Optional[Image], desired: Desired) -> bool:
@@ -27,12 +27,8 @@ def check_changeable(observed: Observed, image: Image, desired: Desired, purpose
     if observed.busy:
         raise in_use(observed.busy, purpose)
     if observed.dependents and not desired.force:
-        raise Failure(
-            f"{path}: the backing file of {', '.join(observed.dependents)}, under which it is not changed; "
-            "flatten those first, or say force: true if they can bear it",
-            "image_has_dependents",
-            dependents=list(observed.dependents),
-        )
+        way_out = "flatten those first, or say force: true if they can bear it"
+        raise has_dependents(path, observed.dependents, f", under which it is not changed; {way_out}")
     check_secret_given(path, image, desired)
     if image.corrupt:
         raise Failure(f"{path}: marked as corrupt; look at it with qemu-img check, and repair it with its -r all", "image_corrupt")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action
@@ -163,6 +163,12 @@ def warnings(observed: Observed, desired: Desired, actions: List[Action]) -> Ite
                 )
         if isinstance(action, ShrinkImage) and action.loses_backup_table:
             yield f"{action.target}: the second copy of its partition table was at the end and is cut off; write a new one with sgdisk -e, in a guest"
+
+
+def has_dependents(path: str, dependents: Sequence[str], therefore: str) -> Failure:
+    """therefore: the rest of the sentence, from the comma or semicolon on."""
+    said = f"{path}: the backing file of {', '.join(dependents)}{therefore}"
+    return Failure(said, "image_has_dependents", dependents=list(dependents))
 
 
 def in_use(busy: Busy, purpose: str) -> Failure:

@@ -9,6 +9,7 @@ from typing import Optional
 from ..engine.errors import Failure
 from .model import Desired, Image, Observed
 from .options import shown
+from .plan_making import has_dependents
 
 
 def shrinks(image: Optional[Image], desired: Desired) -> bool:
@@ -26,11 +27,7 @@ def check_shrink(observed: Observed, image: Image, desired: Desired) -> None:
     if image.snapshots:
         raise Failure(f"{path}: has snapshots of its present size; remove them first with qemu-img snapshot -d", "image_has_snapshots")
     if observed.dependents:
-        raise Failure(
-            f"{path}: the backing file of {', '.join(observed.dependents)}, which would lose what is behind; flatten those first",
-            "image_has_dependents",
-            dependents=list(observed.dependents),
-        )
+        raise has_dependents(path, observed.dependents, ", which would lose what is behind; flatten those first")
     if layout is None:  # encrypted, corrupt: refused with that reason when the change is looked at as a whole
         return
     if layout.end is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
+from ..engine.names import parse_account
 from . import nocloud
 
 ISO, DIRECTORY = "iso", "directory"
@@ -110,8 +111,8 @@ def from_params(params: Mapping[str, Any]) -> Desired:
         meta_data=None if meta_data is None else {key: value for key, value in meta_data.items() if key != nocloud.INSTANCE_ID},
         instance_id=_instance_id(params),
         on_change=params["on_change"],
-        owner=_account(params["owner"], "owner"),
-        group=_account(params["group"], "group"),
+        owner=parse_account(params["owner"], "owner"),
+        group=parse_account(params["group"], "group"),
         mode=_mode(params["mode"]),
     )
 
@@ -151,15 +152,6 @@ def _instance_id(params: Mapping[str, Any]) -> Optional[str]:
             "invalid_option_combination",
         )
     return nocloud.instance_id(chosen)
-
-
-def _account(text: Optional[str], option: str) -> Optional[str]:
-    """A name, or a number below 2^32 - 1, which means "nobody in particular" to chown."""
-    if text is None:
-        return None
-    if not text or not text.isprintable() or (text.isdigit() and not (text.isascii() and len(text) <= 10 and int(text) < 2**32 - 1)):
-        raise Failure(f"{option}: {text[:80]!r} is neither the name nor the number of one; write for example root", f"invalid_{option}")
-    return text
 
 
 def _mode(raw: Any) -> Optional[str]:

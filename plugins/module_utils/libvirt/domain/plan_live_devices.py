@@ -63,7 +63,8 @@ def _with_modules(active: Node, steps: List[Action]) -> Node:
             sign = 1 if isinstance(step, a.AttachDevice) else -1
             whole = int(step.definition.get("target/size") or "0")
             used = whole if step.definition.attributes.get("model") == "dimm" else int(step.definition.get("target/current") or "0")
-            size = {"memory": size["memory"] + sign * whole, "currentMemory": size["currentMemory"] + sign * used}
+            size["memory"] += sign * whole
+            size["currentMemory"] += sign * used
     for tag, more in size.items():
         active = with_text(active, tag, str(int(active.get(tag) or "0") + more)) if more else active
     return active
