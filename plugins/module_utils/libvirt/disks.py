@@ -56,10 +56,12 @@ class LibvirtGuests:
 
 
 def _folders(connection: Connection) -> Iterator[str]:
-    for pool in connection.virt.listAllStoragePools(0):
+    api = connection.api
+    of_files = api.VIR_CONNECT_LIST_STORAGE_POOLS_DIR | api.VIR_CONNECT_LIST_STORAGE_POOLS_FS | api.VIR_CONNECT_LIST_STORAGE_POOLS_NETFS
+    for pool in connection.virt.listAllStoragePools(of_files):
         node = _description(connection, pool, "pool")
         path = node.get("target/path") if node else None
-        if node and node.get("@type") in ("dir", "fs", "netfs") and path:
+        if path:
             yield path
     for domain in connection.virt.listAllDomains(0):
         for path, _target in _disks(connection, domain):
@@ -69,7 +71,7 @@ def _folders(connection: Connection) -> Iterator[str]:
 def _description(connection: Connection, thing: Any, root: str) -> Optional[Node]:
     """The XML of a guest or a pool; None where it went away since it was listed."""
     try:
-        return parse(thing.XMLDesc(), thing.name(), root)
+        return parse(thing.XMLDesc(), f"libvirt's XML of {thing.name()}", root)
     except connection.api.libvirtError as error:
         if error.get_error_code() in (connection.api.VIR_ERR_NO_DOMAIN, connection.api.VIR_ERR_NO_STORAGE_POOL):
             return None

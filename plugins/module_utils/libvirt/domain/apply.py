@@ -90,8 +90,7 @@ def _shut_down(action: a.ShutDownDomain, connection: Connection) -> None:
     while time.monotonic() < deadline:
         if _is_off(guest, connection):
             return
-        if time.monotonic() >= ask:
-            _ask(guest, connection, action.target, again=ask > 0)
+        if time.monotonic() >= ask and _ask(guest, connection, action.target, again=ask > 0):
             ask = time.monotonic() + _ASK_AGAIN_SECONDS
         time.sleep(_POLL_SECONDS)
     if _is_off(guest, connection):
@@ -105,16 +104,24 @@ def _shut_down(action: a.ShutDownDomain, connection: Connection) -> None:
     _end(guest, connection, action.target)
 
 
-def _ask(guest: Any, connection: Connection, name: str, again: bool) -> None:
-    """A container is asked by initctl, as libvirt does by itself, and then by a signal: not every init listens to the former."""
+def _ask(guest: Any, connection: Connection, name: str, again: bool) -> bool:
+    """Whether it could be asked.
+
+    A container is asked by initctl, as libvirt does by itself, and then by a signal: not every init listens to the former. One that was
+    started a moment ago has no init yet, which libvirt calls an invalid operation.
+    """
+    container = driver(connection.uri) == "lxc"
     try:
-        if again and driver(connection.uri) == "lxc":
+        if again and container:
             guest.shutdownFlags(connection.api.VIR_DOMAIN_SHUTDOWN_SIGNAL)
         else:
             guest.shutdown()
     except connection.api.libvirtError as error:
+        if container and error.get_error_code() == connection.api.VIR_ERR_OPERATION_INVALID:
+            return False
         if not _is_leaving(guest, connection):
             raise connection.failure(error, f"guest {name}: cannot be asked to shut down") from error
+    return True
 
 
 def _is_leaving(guest: Any, connection: Connection) -> bool:

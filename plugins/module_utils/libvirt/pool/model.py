@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -126,7 +127,7 @@ def _source(options: Optional[Mapping[str, Any]]) -> Optional[Node]:
     if options["initiator"]:
         children.append(element("initiator", element("iqn", name=plain_text(options["initiator"], "source.initiator"))))
     if options["adapter"]:
-        children.append(element("adapter", type="scsi_host", name=plain_text(options["adapter"], "source.adapter")))
+        children.append(element("adapter", type="scsi_host", name=_adapter(options["adapter"])))
     if options["format"]:
         children.append(element("format", type=plain_text(options["format"], "source.format")))
     if options["protocol_version"]:
@@ -136,6 +137,13 @@ def _source(options: Optional[Mapping[str, Any]]) -> Optional[Node]:
         if options[name] == "":
             owned.add(tag)
     return replace(element("source", *children), owned=frozenset(owned))
+
+
+def _adapter(name: str) -> str:
+    """Libvirt takes any name, and prints it as it is: of what is no name it makes XML that nobody can read."""
+    if not re.fullmatch("(scsi_)?host[0-9]+", name):
+        raise Failure(f"source.adapter: {name!r} is no SCSI host; name one as in /sys/class/scsi_host, for example 'scsi_host0'", "invalid_name")
+    return name
 
 
 def _auth(options: Optional[Mapping[str, Any]]) -> Optional[Node]:
@@ -158,7 +166,7 @@ def _target(options: Optional[Mapping[str, Any]]) -> Optional[Node]:
     if path is not None and not path.startswith("/"):
         raise Failure(f"target.path: {path!r} is not an absolute path; start it with a slash", "invalid_path")
     mode = options["mode"]
-    if mode is not None and not (mode.isdigit() and not set(mode) & set("89") and int(mode, 8) <= 0o7777):
+    if mode is not None and not re.fullmatch("0*[0-7]{1,4}", mode):
         raise Failure(f"target.mode: {mode!r} is no mode; write octal digits in quotes, for example '0711'", "invalid_value")
     permissions = [
         element("mode", text=mode) if mode is not None else None,
