@@ -63,5 +63,5 @@ def test_a_container_whose_init_is_not_known_yet_is_asked_again(asked):
 
 
 def test_a_guest_that_cannot_be_asked_says_why(asked):
-    with pytest.raises(Failure, match="guest vt-a: cannot be asked to shut down: .*not yet known"):
+    with pytest.raises(Failure, match=r"guest vt-a: cannot be asked to shut down: .*not yet known"):
         asked("qemu:///system")
