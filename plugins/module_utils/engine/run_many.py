@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple
 
@@ -35,11 +35,21 @@ class Section:
 
 @dataclass(frozen=True)
 class Item:
-    """One object of a section. label: for people, C(guests[2] web)."""
+    """One object of a section. place: C(guests[2]). name: its name or its path, where it has one."""
 
-    label: str
+    place: str
+    name: str
     section: Section
     params: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """For people, C(guests[2] web)."""
+        return f"{self.place} {self.name}".strip()
+
+    def says(self, message: str) -> str:
+        """The message with the object before it, which is named once."""
+        return f"{self.place if f' {self.name}: ' in f' {message}' else self.label}: {message}"
 
     @property
     def leaves(self) -> bool:
@@ -68,17 +78,17 @@ def items(sections: Iterable[Section], params: Mapping[str, Any]) -> Tuple[List[
     secrets: List[str] = []
     for section in sections:
         for index, given in enumerate(params[section.option]):
-            label = f"{section.option}[{index}] {given.get('name') or given.get('path') or ''}".strip()
+            item = Item(f"{section.option}[{index}]", str(given.get("name") or given.get("path") or ""), section, given)
             inherited = {key: params[key] for key in section.inherits}
             try:
                 completed = section.resource.complete({**inherited, **given})
             except Failure as failure:
-                mistakes.append(f"{label}: {failure.message}")
+                mistakes.append(item.says(failure.message))
                 continue
             checked = ArgumentSpecValidator(**section.resource.spec).validate(dict(completed))
             secrets += secret_words(section.resource.spec["argument_spec"], checked.validated_parameters)
-            mistakes += [f"{label}: {message}" for message in checked.error_messages]
-            item = Item(label, section, checked.validated_parameters)
+            mistakes += [item.says(message) for message in checked.error_messages]
+            item = replace(item, params=checked.validated_parameters)
             if not checked.error_messages:
                 mistakes += _mistake(item)
             found.append(item)
@@ -89,7 +99,7 @@ def _mistake(item: Item) -> List[str]:
     try:
         item.section.resource.from_params(item.params)
     except Failure as failure:
-        return [f"{item.label}: {failure.message}"]
+        return [item.says(failure.message)]
     return []
 
 
@@ -117,7 +127,7 @@ def converge_all(module: Module, host: Host, params: Mapping[str, Any], sections
         total["changed"] |= result["changed"]
         total["actions"] += [{"item": item.label, **action} for action in result["actions"]]
         total["pending"] += [f"{item.label}: {path}" for path in result["pending"]]
-        total["warnings"] += [f"{item.label}: {warning}" for warning in result["warnings"]]
+        total["warnings"] += [item.says(warning) for warning in result["warnings"]]
         if result["changed"]:
             total["diff"].append({**result["diff"], "before_header": item.label, "after_header": item.label})
     for item, result in waiting if not module.check_mode else ():
@@ -129,6 +139,4 @@ def converge_all(module: Module, host: Host, params: Mapping[str, Any], sections
 
 
 def _of(item: Item, failure: Failure, done: List[Dict[str, Any]]) -> Failure:
-    return Failure(
-        f"{item.label}: {failure.message}", failure.code, **{**failure.details, "item": item.label, "actions": done, "changed": bool(done)}
-    )
+    return Failure(item.says(failure.message), failure.code, **{**failure.details, "item": item.label, "actions": done, "changed": bool(done)})

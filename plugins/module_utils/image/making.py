@@ -170,10 +170,10 @@ def as_it_is(action: actions.ImportImage, found: Found) -> bool:
 def _convert(host: Host, action: actions.ImportImage, source: str, found: Found, size: int, options: List[str], path: str, data: int) -> None:
     formats = ["-f", found.format, "-O", action.format]
     if size == found.size:
-        qemu_img.copy(host, action.target, [*formats, *options, source, path], data, ordered=action.format != "raw")
+        qemu_img.copy(host, action.target, [*formats, *options, source, path], data)
     else:
         qemu_img.create(host, action.target, path, Way(action.format), options, size)
-        qemu_img.copy(host, action.target, [*formats, source, path], data, to_existing=True, ordered=action.format != "raw")
+        qemu_img.copy(host, action.target, [*formats, source, path], data, to_existing=True)
 
 
 def _encrypt(host: Host, action: actions.ImportImage, source: str, found: Found, path: str, data: int) -> None:

@@ -130,7 +130,6 @@ def copy(
     words: Sequence[str],
     size: Optional[int],
     to_existing: bool = False,
-    ordered: bool = True,
     zeros: bool = True,
     way: Optional[Way] = None,
 ) -> None:
@@ -139,9 +138,10 @@ def copy(
     The target is written past the host's page cache, where its file system can do that: an image has to be on disk before it gets its
     name, and so it is there when the last byte is written, at no cost to what else the host has in memory.
     to_existing: into an image that was just made, and reads as zeros unless zeros says otherwise. way: to the target.
-    ordered: clusters are laid out in the order of the disk. Where a place is given by its number, as in a raw image, any order will do.
+    -W: none of the pieces of 2 MiB that are under way together waits for another one. In a qcow2 these few may change places, which is
+    less than any disk reads ahead.
     """
-    head = [tool(host), "convert", "-p", *([] if ordered else ["-W"])]
+    head = [tool(host), "convert", "-p", "-W"]
     existing = ["-n", *(["--target-is-zero"] if zeros else [])] if to_existing else []
     direct = ["-t", "none"]
     while True:
@@ -161,7 +161,7 @@ def duplicate(host: Host, path: str, source: str, handle: int, target: str) -> N
     with explained("read it", source):
         length = os.stat(host.path(source)).st_size
     if length:
-        copy(host, path, ["-U", "-f", "raw", "-O", "raw", source, target], length, ordered=False)
+        copy(host, path, ["-U", "-f", "raw", "-O", "raw", source, target], length)
     with explained("write it", path):
         os.ftruncate(handle, length)  # qemu-img rounds up to whole sectors
 

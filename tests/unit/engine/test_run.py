@@ -12,7 +12,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import
 from ansible_collections.virtops.linux.plugins.module_utils.engine.host import Host
 from ansible_collections.virtops.linux.plugins.module_utils.engine.plan import HIDDEN, Action, Plan
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import Resource, converge
-from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Section, converge_all, items, ordered
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run_many import Item, Section, converge_all, items, ordered
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,19 @@ def test_all_mistakes_of_all_items_at_once():
     assert [item.label for item in found] == ["words[0]", "words[1]", "words[2]"] and not secrets
     assert mistakes[0] == "words[1]: word: '1' is no word"
     assert any("wrod" in mistake for mistake in mistakes[1:])
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("vhost_net: this kernel loads no modules", "modules[1]: vhost_net: this kernel loads no modules"),
+        ("module vhost_net: in use", "modules[1]: module vhost_net: in use"),
+        ("reload: not possible for vhost_net", "modules[1] vhost_net: reload: not possible for vhost_net"),
+        ("my_vhost_net: no such module", "modules[1] vhost_net: my_vhost_net: no such module"),
+    ],
+)
+def test_an_object_is_named_once(message, said):
+    assert Item("modules[1]", "vhost_net", Section("modules", lambda: WORD), {}).says(message) == said
 
 
 def test_what_leaves_goes_first_and_backwards():
