@@ -14,7 +14,8 @@ description:
   - A changed definition of an active network is defined at once, and what libvirt can change in a network that runs is changed there as well,
     without a restart. These are ranges and hosts of DHCP, hosts, texts and service records of the DNS, portgroups and forward interfaces.
     What ran otherwise than it is defined is put right in the same way.
-  - Everything else takes effect when the network starts again. Until then RV(pending) names the fields concerned, in every run.
+  - Everything else, and what libvirt would refuse to change, takes effect when the network starts again. Until then RV(pending) names the fields
+    concerned, in every run.
   - When libvirt stops a network whose bridge it made itself, running guests lose their connection, and do not get it back when it starts again.
     This module plugs their interfaces in again, whoever stopped the network.
 author:
@@ -42,7 +43,9 @@ options:
       - Naming one member of a list, for example one C(ip), speaks for the whole list. Everything else that it does not name stays.
     type: str
   forward:
-    description: How packets leave the network.
+    description:
+      - How packets leave the network.
+      - An active network gets it at its next start, unless an option says otherwise.
     type: dict
     suboptions:
       mode:
@@ -51,10 +54,14 @@ options:
         type: str
         choices: [none, nat, route, open, bridge, private, vepa, passthrough, hostdev]
       dev:
-        description: The only interface of the host that packets leave through. An empty string takes it away.
+        description:
+          - The only interface of the host that packets leave through. An empty string takes it away.
+          - An active network gets it at once while it keeps its mode, else at its next start.
         type: str
       interfaces:
-        description: The interfaces of the host that guests are given one of, all of them. An empty list takes them away.
+        description:
+          - The interfaces of the host that guests are given one of, all of them. An empty list takes them away.
+          - An active network gets it at once while it keeps its mode, else at its next start.
         type: list
         elements: str
       nat:
@@ -98,7 +105,9 @@ options:
         description: The driver through which guests are given devices, for example V(vfio).
         type: str
   bridge:
-    description: The bridge that libvirt makes for the network, or with O(forward.mode=bridge) the host's own bridge.
+    description:
+      - The bridge that libvirt makes for the network, or with O(forward.mode=bridge) the host's own bridge.
+      - An active network gets it at its next start.
     type: dict
     suboptions:
       name:
@@ -118,25 +127,39 @@ options:
         type: str
         choices: [kernel, libvirt]
   mac:
-    description: The bridge's MAC address. Libvirt chooses one for a new network that has none.
+    description:
+      - The bridge's MAC address. Libvirt chooses one for a new network that has none.
+      - An active network gets it at its next start.
     type: str
   domain:
-    description: The DNS domain of the network's DHCP server. An empty string takes it away.
+    description:
+      - The DNS domain of the network's DHCP server. An empty string takes it away.
+      - An active network gets it at its next start.
     type: str
   domain_local_only:
-    description: Whether names in O(domain) are never asked of the host's own DNS servers.
+    description:
+      - Whether names in O(domain) are never asked of the host's own DNS servers.
+      - An active network gets it at its next start.
     type: bool
   mtu:
-    description: The largest packet, in bytes.
+    description:
+      - The largest packet, in bytes.
+      - An active network gets it at its next start.
     type: int
   ipv6:
-    description: Whether guests may speak IPv6 with each other, where O(ips) has no address of IPv6.
+    description:
+      - Whether guests may speak IPv6 with each other, where O(ips) has no address of IPv6.
+      - An active network gets it at its next start.
     type: bool
   isolated:
-    description: Whether guests reach only the host and what is behind it, and not each other.
+    description:
+      - Whether guests reach only the host and what is behind it, and not each other.
+      - An active network gets it at its next start.
     type: bool
   vlan:
-    description: The VLANs of the network, where Open vSwitch or a device of SR-IOV takes care of them. An empty dict takes them away.
+    description:
+      - The VLANs of the network, where Open vSwitch or a device of SR-IOV takes care of them. An empty dict takes them away.
+      - An active network gets it at its next start.
     type: dict
     suboptions: &vlan
       trunk:
@@ -156,7 +179,9 @@ options:
             type: str
             choices: [tagged, untagged]
   virtualport:
-    description: The switch that interfaces of the network are plugged into. An empty dict takes it away.
+    description:
+      - The switch that interfaces of the network are plugged into. An empty dict takes it away.
+      - An active network gets it at its next start.
     type: dict
     suboptions: &virtualport
       type:
@@ -166,7 +191,9 @@ options:
         description: Its parameters in libvirt's words, all of them, for example C(profileid).
         type: dict
   bandwidth:
-    description: What the network may carry, in both directions, seen from the guests. An empty dict takes the limits away.
+    description:
+      - What the network may carry, in both directions, seen from the guests. An empty dict takes the limits away.
+      - An active network gets it at its next start.
     type: dict
     suboptions: &bandwidth
       inbound:
@@ -188,10 +215,14 @@ options:
         type: dict
         suboptions: *rate
   trust_guest_rx_filters:
-    description: Whether guests may change the MAC addresses that a macvtap interface listens to.
+    description:
+      - Whether guests may change the MAC addresses that a macvtap interface listens to.
+      - An active network gets it at its next start.
     type: bool
   dns:
-    description: The DNS server of the network. An empty dict takes away all that is said of it.
+    description:
+      - The DNS server of the network. An empty dict takes away all that is said of it.
+      - An active network gets it at its next start, unless an option says otherwise.
     type: dict
     suboptions:
       enable:
@@ -212,7 +243,9 @@ options:
             description: The only domain that is asked there.
             type: str
       hosts:
-        description: Names of addresses, all of them.
+        description:
+          - Names of addresses, all of them.
+          - An active network gets it at once.
         type: list
         elements: dict
         suboptions:
@@ -226,7 +259,9 @@ options:
             elements: str
             required: true
       txt:
-        description: Texts, all of them.
+        description:
+          - Texts, all of them.
+          - An active network gets it at once.
         type: list
         elements: dict
         suboptions:
@@ -239,7 +274,9 @@ options:
             type: str
             required: true
       srv:
-        description: Where services are, all of them.
+        description:
+          - Where services are, all of them.
+          - An active network gets it at once.
         type: list
         elements: dict
         suboptions:
@@ -267,7 +304,9 @@ options:
             description: The share among those of one priority.
             type: int
   ips:
-    description: The host's addresses in the network, all of them. An empty list takes them away.
+    description:
+      - The host's addresses in the network, all of them. An empty list takes them away.
+      - An active network gets it at its next start, unless an option says otherwise.
     type: list
     elements: dict
     suboptions:
@@ -289,7 +328,9 @@ options:
         type: dict
         suboptions:
           ranges:
-            description: The ranges of addresses, all of them.
+            description:
+              - The ranges of addresses, all of them.
+              - An active network gets it at once.
             type: list
             elements: dict
             suboptions:
@@ -315,7 +356,9 @@ options:
                     choices: [seconds, minutes, hours]
                     default: minutes
           hosts:
-            description: The machines with an address of their own, all of them.
+            description:
+              - The machines with an address of their own, all of them.
+              - An active network gets it at once.
             type: list
             elements: dict
             suboptions:
@@ -347,7 +390,9 @@ options:
                 description: The address of the server that has it, where that is another one.
                 type: str
   routes:
-    description: Networks that are reached through a machine in this one, all of them.
+    description:
+      - Networks that are reached through a machine in this one, all of them.
+      - An active network gets it at its next start.
     type: list
     elements: dict
     suboptions:
@@ -366,7 +411,9 @@ options:
         description: Lower ones are taken first.
         type: int
   portgroups:
-    description: Classes of guests' interfaces, all of them. A guest that runs keeps what its portgroup was.
+    description:
+      - Classes of guests' interfaces, all of them. A guest that runs keeps what its portgroup was.
+      - An active network gets it at once.
     type: list
     elements: dict
     suboptions:
@@ -393,7 +440,9 @@ options:
         description: Whether guests may change the MAC addresses that a macvtap interface listens to.
         type: bool
   dnsmasq_options:
-    description: Lines for the configuration of dnsmasq, all of them. Libvirt does not look into them.
+    description:
+      - Lines for the configuration of dnsmasq, all of them. Libvirt does not look into them.
+      - An active network gets it at its next start.
     type: list
     elements: str
   restart:

@@ -32,13 +32,19 @@ options:
       - Naming one rule speaks for all rules, in that order.
     type: str
   chain:
-    description: The chain that the filter belongs to, for example V(root), V(ipv4) or V(arp). Libvirt's default is V(root).
+    description:
+      - The chain that the filter belongs to, for example V(root), V(ipv4) or V(arp). Libvirt's default is V(root).
+      - Running guests that refer to the filter get it at once.
     type: str
   priority:
-    description: The place of the chain among others, from -1000 (first) to 1000 (last).
+    description:
+      - The place of the chain among others, from -1000 (first) to 1000 (last).
+      - Running guests that refer to the filter get it at once.
     type: int
   filterrefs:
-    description: The filters that this one includes, all of them in this order. An empty list takes them away.
+    description:
+      - The filters that this one includes, all of them in this order. An empty list takes them away.
+      - Running guests that refer to the filter get it at once.
     type: list
     elements: dict
     suboptions:
@@ -50,7 +56,9 @@ options:
         description: Values of its variables, or lists of them, for example C(IP) with V(203.0.113.7).
         type: dict
   rules:
-    description: The filter's rules, all of them in this order. An empty list takes them away.
+    description:
+      - The filter's rules, all of them in this order. An empty list takes them away.
+      - Running guests that refer to the filter get it at once.
     type: list
     elements: dict
     suboptions:

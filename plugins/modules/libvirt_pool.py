@@ -38,11 +38,15 @@ options:
       - Naming one member of a list, for example one C(host), speaks for the whole list. Everything else that it does not name stays.
     type: str
   type:
-    description: What the pool stands on, in libvirt's words. Required for a new pool, here or in O(xml).
+    description:
+      - What the pool stands on, in libvirt's words. Required for a new pool, here or in O(xml).
+      - An active pool gets it at its next start.
     type: str
     choices: [dir, fs, netfs, logical, disk, iscsi, iscsi-direct, scsi, mpath, rbd, gluster, zfs, vstorage]
   source:
-    description: Where the pool's storage comes from.
+    description:
+      - Where the pool's storage comes from.
+      - An active pool gets it at its next start.
     type: dict
     suboptions:
       name:
@@ -99,20 +103,28 @@ options:
             description: The usage of the secret, see O(virtops.linux.libvirt_secret#module:usage).
             type: str
   target:
-    description: Where the pool's volumes appear on the host. Libvirt derives it for V(logical), V(zfs), V(rbd) and V(gluster).
+    description:
+      - Where the pool's volumes appear on the host. Libvirt derives it for V(logical), V(zfs), V(rbd) and V(gluster).
+      - An active pool gets it at its next start.
     type: dict
     suboptions:
       path:
         description: The directory of the volumes. V(fs) and V(netfs) are mounted on it.
         type: str
       mode:
-        description: The mode of that directory when it is built, in octal digits and quotes, for example V('0711').
+        description:
+          - The mode of that directory, in octal digits and quotes, for example V('0711'). Where a directory has another one, there is a warning.
+          - It is given to a directory that is built, and to no other.
         type: str
       owner:
-        description: The number of its owner then.
+        description:
+          - The number of its owner.
+          - It is given to a directory that is built, and to no other.
         type: int
       group:
-        description: The number of its group then.
+        description:
+          - The number of its group.
+          - It is given to a directory that is built, and to no other.
         type: int
   build:
     description:

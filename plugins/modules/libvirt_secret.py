@@ -22,9 +22,12 @@ options:
   uuid:
     description:
       - The secret's UUID. It, O(usage) or O(xml) must tell which secret is meant. A new one without it gets one from libvirt.
+      - It cannot change.
     type: str
   usage:
-    description: What the secret is for, by which it is found where there is no O(uuid). It cannot change.
+    description:
+      - What the secret is for, by which it is found where there is no O(uuid).
+      - It cannot change.
     type: dict
     suboptions:
       type:
@@ -37,24 +40,36 @@ options:
         type: str
         required: true
   description:
-    description: A text for people. An empty one takes it away.
+    description:
+      - A text for people. An empty one takes it away.
+      - A secret that is there gets it at once.
     type: str
   ephemeral:
-    description: Whether the secret is kept in memory only, and so is gone when libvirt's daemon ends.
+    description:
+      - Whether the secret is kept in memory only, and so is gone when libvirt's daemon ends. Of one that was kept on disk before, the value
+        goes from there, and libvirt 9.0 leaves the definition, so that it is back without a value then.
+      - A secret that is there gets it at once.
     type: bool
   private:
-    description: Whether nobody can ask libvirt for the value again. It cannot be undone.
+    description:
+      - Whether nobody can ask libvirt for the value again.
+      - A secret that is there gets it at once, and it cannot be undone.
     type: bool
   xml:
-    description: A definition in libvirt's own format, without the value. The other options go on top of it.
+    description:
+      - A definition in libvirt's own format, without the value. The other options go on top of it.
+      - What it says takes effect as the option for it does.
     type: str
   value:
-    description: The value itself.
+    description:
+      - The value itself.
+      - A secret that is there gets it at once, a pool or a guest that is active already at its next start.
     type: str
   encoding:
     description:
       - How O(value) is written, as V(text), which is stored in UTF-8, or as V(base64), for bytes that are no text.
       - A Ceph key is stored as the bytes that its base64 stands for.
+      - A secret that is there gets it at once, a pool or a guest that is active already at its next start.
     type: str
     choices: [text, base64]
     default: text

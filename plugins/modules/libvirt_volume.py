@@ -34,6 +34,7 @@ options:
   xml:
     description:
       - What a new volume is made of, in libvirt's own format, for what has no option, such as encryption. The other options go on top of it.
+      - A volume that is there keeps what it has of this. What has an option takes effect as that option does.
     type: str
   capacity:
     description:
@@ -41,17 +42,23 @@ options:
       - A smaller volume is grown. A larger one is refused unless O(allow_shrink).
       - A file that a running guest has as a disk grows under it, and the guest sees a larger disk.
         One that is beneath the image of a running guest, or that several run with, is not resized.
+      - A volume that is there gets it at once.
     type: str
   allocation:
     description:
       - How much of a new volume is taken from the pool at once. V(0) makes a raw volume sparse.
       - Without it libvirt takes all of a raw volume, and as little as it can of any other.
+      - A volume that is there keeps what it has.
     type: str
   format:
-    description: The format of a new volume, for example V(qcow2) or V(raw). A volume that has another one is refused.
+    description:
+      - The format of a new volume, for example V(qcow2) or V(raw).
+      - Refused where a volume is there that has another one.
     type: str
   backing:
-    description: The image that a new volume stands on.
+    description:
+      - The image that a new volume stands on.
+      - Refused where a volume is there that has another one.
     type: dict
     suboptions:
       path:
@@ -59,11 +66,15 @@ options:
         type: str
         required: true
       format:
-        description: Its format.
+        description:
+          - Its format.
+          - A volume that is there keeps what it has.
         type: str
         required: true
   clone:
-    description: The volume that a new one is copied from. Refused while a running guest uses it.
+    description:
+      - The volume that a new one is copied from. Refused while a running guest uses it.
+      - A volume that is there keeps what it has.
     type: dict
     suboptions:
       volume:
@@ -77,6 +88,7 @@ options:
     description:
       - A file on the machine that the task runs on, whose bytes a new volume is filled with. Holes stay holes.
       - With a remote O(uri) this carries an image to another host.
+      - A volume that is there keeps what it has.
     type: path
   allow_shrink:
     description: Whether O(capacity) may cut off the end of the volume.

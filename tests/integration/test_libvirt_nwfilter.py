@@ -2,15 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
-from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.nwfilter.model import SPEC
+from support.modules import apply, check, cycle, refused, run_module, settled
+from support.nwfilter_options import FIELDS, ONE, OTHER
+from support.option_cases import by_path, changed, concerns, there_and_back, untried
 from support.virsh import clear, virsh
 
 MODULE = "libvirt_nwfilter"
 NAME = "vt-filter"
-GUEST = "vt-filter-guest"
+GUEST, BRIDGE = "vt-filter-guest", "vt-filter0"
 RULES = [
     {
         "action": "accept",
@@ -26,10 +30,12 @@ RULES = [
 
 def remove() -> None:
     clear(
+        ("destroy", GUEST),
         ("undefine", GUEST),
         ("nwfilter-undefine", f"{NAME}-outer"),
         ("nwfilter-undefine", NAME),
     )
+    subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
 
 
 @pytest.fixture(autouse=True)
@@ -56,19 +62,45 @@ def test_the_life_of_a_filter():
     assert steps(cycle(MODULE, {"name": NAME, "state": "absent"})) == ["undefine_nwfilter"]
 
 
-#: option → two values
-OPTIONS: dict[str, tuple[Any, Any]] = {
-    "chain": ("ipv4-vt", "arp"),
-    "priority": (-300, 77),
-    "rules": (list(reversed(RULES)), []),
-    "filterrefs": ([{"filter": "allow-arp"}, {"filter": "allow-dhcp"}], []),
+#: Options that tests of their own are about.
+ELSEWHERE = {
+    "uri": "test_where_libvirt_is_not_there_yet_check_mode_predicts",
+    "name": "test_the_life_of_a_filter",
+    "state": "test_the_life_of_a_filter",
+    "xml": "test_the_life_of_a_filter",
 }
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_each_option(option):
-    apply(MODULE, {"name": NAME, "rules": RULES, "chain": "root", "filterrefs": [{"filter": "allow-ipv4"}]})
-    option_cycle(MODULE, {"name": NAME}, option, *OPTIONS[option])
+def test_every_option_is_tried():
+    assert untried(SPEC["argument_spec"], [(ONE, OTHER)]) == set(ELSEWHERE)
+    assert all(name in globals() for name in ELSEWHERE.values())
+
+
+def test_each_option():
+    for result in there_and_back(MODULE, {"name": NAME}, ONE, OTHER)[1:]:
+        changes = result["actions"][0]["changes"]
+        for option in changed(SPEC["argument_spec"], ONE, OTHER):
+            assert concerns(changes, by_path(FIELDS, option)), f"{option} changed nothing: {changes}"
+    cycle(MODULE, {"name": NAME, "rules": [], "filterrefs": []})
+
+
+def test_guests_that_run_have_it_at_once():
+    def ports() -> set[str]:
+        rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+        return {port for port in ("4711", "4712", "4713", "4714") if f"--dport {port} " in rules}
+
+    drop = {"action": "drop", "direction": "in", "protocol": "tcp"}
+    apply(MODULE, {"name": NAME, "rules": [{**drop, "match": {"dstportstart": "$PORT"}}]})
+    outer = {"name": f"{NAME}-outer", "filterrefs": [{"filter": NAME, "parameters": {"PORT": 4711}}]}
+    apply(MODULE, {**outer, "rules": [{**drop, "match": {"dstportstart": 4713}}]})
+    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
+    nic = f"<interface type='bridge'><source bridge='{BRIDGE}'/><filterref filter='{NAME}-outer'/></interface>"
+    xml = f"<domain type='qemu'><name>{GUEST}</name><memory>65536</memory><os><type>hvm</type></os><devices>{nic}</devices></domain>"
+    virsh("create", "/dev/stdin", "--paused", stdin=xml)
+    assert ports() == {"4711", "4713"}
+    outer["filterrefs"] = [{"filter": NAME, "parameters": {"PORT": 4712}}]
+    cycle(MODULE, {**outer, "chain": "ipv4-vt", "priority": 7, "rules": [{**drop, "match": {"dstportstart": 4714}}]})
+    assert ports() == {"4712", "4714"}
 
 
 def test_in_use():

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.pool.model import SPEC
 from support.modules import apply, check, cycle, option_cycle, refused, run_module, settled
+from support.option_cases import untried
+from support.pool_options import CASES
+from support.pool_runs import options_of_a_type
 from support.virsh import clear, virsh
 
 NAME = "vt-pool"
 MODULE = "libvirt_pool"
 FOLDER = Path("/var/lib/libvirt/vt-pool")
-ADDRESS = "203.0.113.9"
 
 
 def remove() -> None:
@@ -109,80 +112,29 @@ def test_what_libvirt_will_not_build_leaves_nothing(device):
     assert NAME not in virsh("pool-list", "--all", "--name").split()
 
 
-#: type → the options, two values of some, and a word of the definition that libvirt must have got.
-TYPES: dict[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]], str]] = {
-    "dir": (
-        {"target": {"path": "/srv/vt//one/"}},
-        {
-            "target": (
-                {"path": "/srv/vt/two", "mode": "711", "owner": 0, "group": 0},
-                {"path": "/srv/vt/one", "mode": "0700", "owner": 7, "group": -1},
-            )
-        },
-        "<path>/srv/vt/one</path>",
-    ),
-    "fs": (
-        {"source": {"devices": ["/dev/vt1"]}, "target": {"path": "/srv/vt"}},
-        {"source": ({"devices": ["/dev/vt2"], "format": "xfs"}, {"devices": ["/dev/vt1"], "format": "auto"})},
-        "<device path='/dev/vt1'/>",
-    ),
-    "netfs": (
-        {"source": {"hosts": [{"name": ADDRESS}], "dir": "/export", "format": "nfs"}, "target": {"path": "/srv/vt"}},
-        {
-            "source": (
-                {"hosts": [{"name": "203.0.113.10"}], "dir": "/other", "protocol_version": "4.2"},
-                {"hosts": [{"name": ADDRESS}], "dir": "/export/", "protocol_version": ""},
-            )
-        },
-        "<format type='nfs'/>",
-    ),
-    "logical": (
-        {"source": {"devices": ["/dev/vt1"], "name": "vt"}},
-        {"source": ({"devices": ["/dev/vt1", "/dev/vt2"]}, {"devices": ["/dev/vt2"]})},
-        "<path>/dev/vt</path>",
-    ),
-    "disk": (
-        {"source": {"devices": ["/dev/vt1"], "format": "gpt"}, "target": {"path": "/dev"}},
-        {"source": ({"format": "dos"}, {"format": "gpt"})},
-        "<format type='gpt'/>",
-    ),
-    "iscsi": (
-        {
-            "source": {
-                "hosts": [{"name": ADDRESS, "port": 3260}],
-                "devices": ["iqn.2013-06.com.example:vt"],
-                "initiator": "iqn.2013-06.com.example:me",
-                "auth": {"type": "chap", "username": "me", "secret_usage": "vt"},
-            },
-            "target": {"path": "/dev/disk/by-path"},
-        },
-        {
-            "source": (
-                {"initiator": "", "auth": {"type": "chap", "username": "you", "secret": "11111111-2222-3333-4444-555555555555"}},
-                {"initiator": "iqn.2013-06.com.example:you", "auth": {"type": "chap", "username": "me", "secret_usage": "vt"}},
-            )
-        },
-        "<secret usage='vt'/>",
-    ),
-    "scsi": (
-        {"source": {"adapter": "scsi_host77"}, "target": {"path": "/dev/disk/by-path"}},
-        {"source": ({"adapter": "scsi_host78"}, {"adapter": "scsi_host77"})},
-        "name='scsi_host77'",
-    ),
-    "mpath": ({"target": {"path": "/dev/mapper"}}, {"target": ({"path": "/dev/vt"}, {"path": "/dev/mapper"})}, "<path>/dev/mapper</path>"),
+#: Options that tests of their own are about.
+ELSEWHERE = {
+    "uri": "test_where_libvirt_is_not_there_yet_check_mode_predicts",
+    "name": "test_the_life_of_a_directory",
+    "state": "test_the_life_of_a_directory",
+    "xml": "test_each_type_and_its_options",
+    "autostart": "test_autostart",
+    "restart": "test_an_active_pool_has_pending_fields_until_it_is_restarted",
+    "build": "test_a_file_system_is_made_on_an_empty_device_only",
+    "delete": "test_delete_takes_an_empty_directory_and_no_other",
 }
 
 
-@pytest.mark.parametrize("kind", TYPES)
-def test_each_type_and_its_options(kind):
-    options, changes, word = TYPES[kind]
-    base = {"name": NAME, "type": kind, "state": "present"}
-    cycle(MODULE, {**base, **options})
-    assert word in virsh("pool-dumpxml", NAME)
-    for name, values in changes.items():
-        for value in values:
-            cycle(MODULE, {"name": NAME, "state": "present", name: value})
-    settled(MODULE, {"state": "present", "xml": virsh("pool-dumpxml", NAME)})
+def test_every_option_and_every_type_is_tried():
+    spec = SPEC["argument_spec"]
+    assert untried(spec, [(case.one, case.other) for case in CASES.values()]) == set(ELSEWHERE)
+    assert all(name in globals() for name in ELSEWHERE.values())
+    assert {case.one["type"] for case in CASES.values()} == set(spec["type"]["choices"])
+
+
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if not case.unpacked])
+def test_each_type_and_its_options(case):
+    options_of_a_type(CASES[case], NAME, virsh)
 
 
 def test_autostart():
@@ -197,6 +149,22 @@ def test_an_active_pool_has_pending_fields_until_it_is_restarted():
     assert cycle(MODULE, moved)["pending"] == ["target/path"]
     assert settled(MODULE, moved)["restart_required"]
     assert steps(cycle(MODULE, {**moved, "restart": "if_required"})) == ["stop_pool", "start_pool"]
+    other = {"name": NAME, "type": "netfs", "source": {"hosts": [{"name": "203.0.113.9"}], "dir": "/export"}, "target": moved["target"]}
+    assert cycle(MODULE, other)["pending"] == ["@type", "source/host[203.0.113.9]", "source/dir"]
+
+
+def test_a_directory_that_is_there_keeps_its_permissions():
+    """Libvirt writes over what its definition says of them as soon as the pool is active."""
+    FOLDER.mkdir(mode=0o755)
+    options = dir_pool(target={"path": str(FOLDER), "mode": "0711", "owner": 0}, build="missing")
+    assert "another mode, which only building" in str(cycle(MODULE, options)["warnings"])
+    assert FOLDER.stat().st_mode & 0o777 == 0o755
+    FOLDER.chmod(0o711)
+    virsh("pool-refresh", NAME)
+    assert "warnings" not in settled(MODULE, options)
+    cycle(MODULE, {"name": NAME, "state": "absent", "delete": True})
+    cycle(MODULE, options)
+    assert FOLDER.stat().st_mode & 0o777 == 0o711
 
 
 def test_a_pool_of_virsh_is_adopted():

@@ -4,58 +4,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Tuple
+from typing import Iterator
 
 import pytest
-from support.modules import cycle, served_by, settled
+from support.modules import cycle, served_by
+from support.pool_options import CASES
+from support.pool_runs import options_of_a_type
 from support.private_libvirt import PrivateLibvirt, private_libvirt
 from support.unpacked import laid_over
 
 NAME = "vt-backend"
 MODULE = "libvirt_pool"
 BACK_ENDS = [f"libvirt-daemon-driver-storage-{name}" for name in ("gluster", "iscsi-direct", "rbd", "zfs")]
-UUID = "11111111-2222-3333-4444-555555555555"
-Options = Dict[str, Any]
-
-#: type → the options, two other values of the source, and a word of the definition that libvirt must have got.
-TYPES: Dict[str, Tuple[Options, Tuple[Options, Options], str]] = {
-    "zfs": (
-        {"source": {"name": "vt/one", "devices": ["/dev/vt1"]}},
-        ({"name": "vt/two", "devices": ["/dev/vt1", "/dev/vt2"]}, {"devices": []}),
-        "<name>vt/one</name>",
-    ),
-    "rbd": (
-        {
-            "source": {
-                "name": "vt",
-                "hosts": [{"name": "203.0.113.9", "port": 6789}, {"name": "203.0.113.10"}],
-                "auth": {"type": "ceph", "username": "vt", "secret_usage": "a & b"},
-            }
-        },
-        (
-            {"hosts": [{"name": "203.0.113.10", "port": 6790}], "auth": {"type": "ceph", "username": "vt", "secret": UUID}},
-            {"name": "other", "auth": {"type": "ceph", "username": "you", "secret_usage": "c"}},
-        ),
-        "<secret usage='a &amp; b'/>",
-    ),
-    "gluster": (
-        {"source": {"name": "vt", "hosts": [{"name": "203.0.113.9"}], "dir": "/"}},
-        ({"dir": "/below"}, {"name": "other", "hosts": [{"name": "203.0.113.10"}]}),
-        "<name>vt</name>",
-    ),
-    "iscsi-direct": (
-        {
-            "source": {
-                "hosts": [{"name": "203.0.113.9"}],
-                "devices": ["iqn.2013-06.com.example:vt"],
-                "initiator": "iqn.2013-06.com.example:me",
-                "auth": {"type": "chap", "username": "me", "secret_usage": "vt"},
-            }
-        },
-        ({"initiator": "iqn.2013-06.com.example:you"}, {"devices": ["iqn.2013-06.com.example:other"]}),
-        "<iqn name='iqn.2013-06.com.example:me'/>",
-    ),
-}
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +24,7 @@ def virt() -> Iterator[PrivateLibvirt]:
         yield private
 
 
-@pytest.mark.parametrize("kind", TYPES)
-def test_each_type_and_its_options(virt: PrivateLibvirt, kind: str) -> None:
-    options, changes, word = TYPES[kind]
-    base = {"name": NAME, "state": "present"}
-    cycle(MODULE, {**base, "type": kind, **options})
-    assert word in virt.virsh("pool-dumpxml", NAME)
-    for source in changes:
-        cycle(MODULE, {**base, "source": source})
-    settled(MODULE, {"state": "present", "xml": virt.virsh("pool-dumpxml", NAME)})
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.unpacked])
+def test_each_type_and_its_options(virt: PrivateLibvirt, case: str) -> None:
+    options_of_a_type(CASES[case], NAME, virt.virsh)
     cycle(MODULE, {"name": NAME, "state": "absent"})

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.volume.model import SPEC
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse
 from support.modules import apply, check, cycle, refused, run_module, settled
+from support.option_cases import by_path, changed, there_and_back, untried
 from support.virsh import clear, virsh
+from support.volume_options import AT_ONCE, CASES, EFFECTS, FIELDS, KEPT, REFUSED
 
 POOL = "vt-volumes"
 NAME = "vt-volume"
@@ -25,6 +29,7 @@ def remove() -> None:
     clear(
         ("destroy", GUEST),
         ("undefine", GUEST),
+        ("pool-destroy", f"{POOL}-below"),
         ("pool-destroy", POOL),
         ("pool-undefine", POOL),
     )
@@ -86,6 +91,7 @@ def test_the_life_of_a_volume():
     assert settled(MODULE, volume(capacity="16 M"))["resource"]["format"] == "qcow2"
     assert steps(cycle(MODULE, volume(capacity=20_000_000))) == ["resize_volume"]  # qcow2 rounds up
     refused(MODULE, volume(capacity="8MiB"), "shrink_refused", check_mode=True)
+    assert cycle(MODULE, volume(capacity="18MiB", allow_shrink=True))["actions"][0]["shrink"]
     assert steps(cycle(MODULE, volume(state="absent"))) == ["delete_volume"]
     settled(MODULE, volume(state="absent"))
     settled(MODULE, {"pool": "vt-none", "name": NAME, "state": "absent"})
@@ -99,20 +105,61 @@ def test_all_units(said, size):
     assert (FOLDER / NAME).stat().st_size == size
 
 
-def test_allocation_and_shrinking():
-    cycle(MODULE, volume(capacity="8M", allocation="4M", format="raw"))
-    assert 4 * MIB <= (FOLDER / NAME).stat().st_blocks * 512 < 8 * MIB
-    shrunk = cycle(MODULE, volume(capacity="6M", allow_shrink=True))
-    assert shrunk["actions"][0]["shrink"] and (FOLDER / NAME).stat().st_size == 6 * MIB
-    refused(MODULE, volume(format="qcow2"), "format_differs")
+#: Options that tests of their own are about.
+ELSEWHERE = {
+    "uri": "test_where_libvirt_is_not_there_yet_check_mode_predicts",
+    "pool": "test_before_the_pool_is_there_check_mode_predicts",
+    "name": "test_text_stays_text",
+    "state": "test_the_life_of_a_volume",
+    "xml": "test_xml_for_what_has_no_option",
+    "clone.volume": "test_clone",
+    "clone.pool": "test_a_clone_of_another_pools_volume",
+    "source": "test_upload_of_a_raw_file",
+    "allow_shrink": "test_the_life_of_a_volume",
+    "wipe": "test_wipe",
+}
 
 
-def test_backing():
-    virsh("vol-create-as", POOL, "base", "16M", "--format", "qcow2")
-    backing = {"path": f"{FOLDER}/base", "format": "qcow2"}
-    cycle(MODULE, volume(backing=backing, capacity="32M", format="qcow2"))
-    refused(MODULE, volume(backing={"path": "/srv/other", "format": "qcow2"}), "backing_differs")
+def test_every_option_is_tried():
+    assert untried(SPEC["argument_spec"], [(case.one, case.other) for case in CASES.values()]) == set(ELSEWHERE)
+    assert all(name in globals() for name in ELSEWHERE.values())
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_each_option(case):
+    """Made anew where one that is there cannot change."""
+    virsh("vol-create-as", POOL, "one", "4M", "--format", "qcow2")
+    virsh("vol-create-as", POOL, "two", "4M", "--format", "qcow2")
+    if case.effect == AT_ONCE:
+        there_and_back(MODULE, volume(), case.one, case.other)
+    shown = []
+    for options, other in ((case.one, case.other), (case.other, case.one), (case.one, case.other)):
+        clear(("vol-delete", "--pool", POOL, NAME))
+        cycle(MODULE, volume(**options))
+        shown.append(parse(virsh("vol-dumpxml", "--pool", POOL, NAME), "xml", "volume"))
+        if case.effect == KEPT:
+            settled(MODULE, volume(**other))
+        elif case.effect == REFUSED:
+            refused(MODULE, volume(**other), case.code)
+    for option in changed(SPEC["argument_spec"], case.one, case.other):
+        assert by_path(EFFECTS, option) == case.effect
+        first, second, third = (tree.get(FIELDS[option]) for tree in shown)
+        assert first == third != second, f"{option} changed nothing"
+
+
+def test_no_backing_file_is_put_beneath_and_none_that_is_in_use_goes():
+    virsh("vol-create-as", POOL, "base", "4M", "--format", "qcow2")
+    apply(MODULE, volume(backing={"path": f"{FOLDER}/base", "format": "qcow2"}, capacity="8M", format="qcow2"))
     assert NAME in refused(MODULE, {"pool": POOL, "name": "base", "state": "absent"}, "volume_in_use")
+    refused(MODULE, {"pool": POOL, "name": "base", "backing": {"path": f"{FOLDER}/{NAME}", "format": "qcow2"}}, "backing_differs")
+
+
+def test_a_clone_of_another_pools_volume():
+    (FOLDER / "below").mkdir()
+    virsh("pool-create-as", f"{POOL}-below", "dir", "--target", str(FOLDER / "below"))
+    virsh("vol-create-as", f"{POOL}-below", "template", "5M", "--format", "qcow2")
+    assert cycle(MODULE, volume(clone={"pool": f"{POOL}-below", "volume": "template"}))["resource"]["capacity"] == 5 * MIB
+    settled(MODULE, volume(clone={"volume": "none-such"}))  # what is there is kept
 
 
 def test_clone():
@@ -261,6 +308,12 @@ def test_bad_input_is_refused(options, code):
 def test_an_empty_source(tmp_path):
     (tmp_path / "empty").touch()
     refused(MODULE, volume(source=str(tmp_path / "empty")), "invalid_source")
+
+
+def test_where_libvirt_is_not_there_yet_check_mode_predicts():
+    options = volume(capacity="1M", uri="qemu+unix:///system?socket=/nowhere")
+    assert steps(check(MODULE, options)) == ["create_volume"]
+    assert run_module(MODULE, options)["code"] == "libvirt_unreachable"
 
 
 def test_before_the_pool_is_there_check_mode_predicts():

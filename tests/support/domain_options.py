@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.optio
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.table import DOMAIN
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.tell import leaves
 
+from support import option_cases
 from support.domain_cases.case import Case, Options
 from support.domain_cases.devices import DEVICES
 from support.domain_cases.machine import MACHINE
@@ -72,17 +72,12 @@ def changed(before: Options, after: Options) -> set[str]:
     return {name for name in FIELDS if name in old and name in new and old[name] != new[name]}
 
 
-def plain(label: str) -> str:
-    """A field without the names of the elements in it."""
-    return re.sub(r"\[[^]]*\]", "", label)
-
-
 def concerns(changes: list[str], option: str, fields: Mapping[str, str] = FIELDS) -> bool:
     """Whether a change of this option is among the fields."""
     path = fields[option]
     if path.endswith("[]"):  # that it comes or goes
-        return path[:-2] in map(plain, changes)
-    return any(one == path or path.startswith((one + "/", one + "@")) or one.startswith((path + "/", path + "@")) for one in map(plain, changes))
+        return path[:-2] in map(option_cases.plain, changes)
+    return option_cases.concerns(changes, path)
 
 
 ROWS = dict(rows())

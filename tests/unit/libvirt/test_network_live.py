@@ -8,11 +8,15 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network import plan as p
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network import plan_live
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.model import SPEC, Observed, Plug, from_params
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.network.rules import RULES
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmlmerge import canonical
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse
 from support.hosts import converged
+from support.network_options import CASES as OPTIONS
+from support.network_options import FIELDS, IPS, NEEDS_AN_ADDRESS
+from support.option_cases import by_path, changed, concerns, plain
 
 FIXED = "<bridge name='vt0'/><mac address='52:54:00:11:22:33'/>"
 IP4 = "<ip address='203.0.113.1' prefix='24'><dhcp>{}</dhcp></ip>"
@@ -250,3 +254,19 @@ def test_who_loses_the_network_is_told():
 def test_who_keeps_an_old_portgroup_is_told():
     plan = converged(p.plan, running("<portgroup name='a'/>", plugs=(WEB,)), desired(xml="<network><portgroup name='a' default='yes'/></network>"))
     assert "web keep what portgroup a was" in plan.warnings[0]
+
+
+@pytest.mark.parametrize("case", OPTIONS.values(), ids=OPTIONS)
+def test_each_option_comes_at_once_or_waits_as_its_documentation_says(case):
+    """Options that change in a network which runs. Another mode takes all that is said of packets that leave with it."""
+    options = changed(SPEC["argument_spec"], *case)
+    start = {"ips": IPS} if case[0]["forward"]["mode"] in NEEDS_AN_ADDRESS else {}
+    for one, other in (case, case[::-1]):
+        before = converged(p.plan, Observed(), desired(**{**start, **one})).after
+        pending = converged(p.plan, before, desired(**other)).pending
+        for option in options:
+            field = by_path(FIELDS, option)
+            if plan_live.at_once(field) and not (option.startswith("forward.") and "forward.mode" in options):
+                assert not [label for label in pending if plain(label).startswith(field)], f"{option} waits"
+            else:
+                assert concerns(pending, field), f"{option} does not wait: {pending}"

@@ -68,6 +68,10 @@ def test_paths_as_libvirt_keeps_them(said, kept):
     [
         (a_pool(), {"xml": POOL}, []),
         (a_pool(), {"type": "dir", "target": {"path": "/srv//p/", "mode": "711"}}, []),
+        (a_pool(), {"target": {"path": "/srv/p", "mode": "700", "owner": 7}}, []),  # those of its directory are not a definition's
+        (a_pool(), {"target": {"mode": "700"}}, []),
+        (a_pool(), {"target": {"path": "/srv/q", "mode": "700"}}, ["define_pool"]),
+        (a_pool(active=False, directory=True), {"target": {"mode": "700"}, "state": "present"}, ["define_pool"]),
         (a_pool(), {"state": "absent"}, ["stop_pool", "undefine_pool"]),
         (a_pool(), {"state": "absent", "delete": True}, ["stop_pool", "delete_pool", "undefine_pool"]),
         (a_pool(active=False, directory=True), {}, ["start_pool"]),

@@ -95,6 +95,17 @@ _MEMBER = replace(_INTERFACE, adds_first=True)
 
 _OF_DHCP = {"range": _RANGE, "host": _DHCP_HOST}
 _OF_DNS = {"srv": _RECORD, "txt": _TXT, "host": _DNS_HOST}
+_OF_ALL = {"portgroup": _GROUP}
+#: Where the lists are that a network which runs can have at once. Everything else waits for its next start.
+_LIVE = {"ip/dhcp": _OF_DHCP, "dns": _OF_DNS, "forward": {"interface": _INTERFACE}, "": _OF_ALL}
+
+
+def at_once(path: str) -> bool:
+    """Whether a network that runs can have a field at once. path: tags below the root joined with slashes, an attribute behind @."""
+    if path == "forward@dev":  # the short way to say the only interface
+        return True
+    lists = [below_of(parent, tag) for parent, sections in _LIVE.items() for tag in sections]
+    return any(path == one or path.startswith((one + "/", one + "@")) for one in lists)
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ def go_live(kind: Kind, name: str, active: Node, definition: Node, wish: Node) -
     live = _dhcp(live, wish)
     live = _dns(live, wish)
     live = _forward(live, wish)
-    updated, steps = _parent(live, active, wish, {"portgroup": _GROUP}, "", "", -1)
+    updated, steps = _parent(live, active, wish, _OF_ALL, "", "", -1)
     if steps:
         groups = tuple(updated.all("portgroup"))
         rest = live.active.without("portgroup")

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ...engine.errors import Failure, NotReady
 from ...engine.plan import HIDDEN, Action, Plan
 from ..objects import plan as objects
 from ..objects.plan import Define, Start, Undefine
+from ..xmlmerge import differences
+from ..xmltree import Node, element
 from .model import DIRECTORIES, FORMATTED, POOL, Desired, Observed
 
 
@@ -52,10 +54,39 @@ def _lacks(observed: Observed, desired: Desired) -> bool:
     return not all(known) if known else observed.inactive is None
 
 
+def _of_definition(observed: Observed, desired: Desired) -> Desired:
+    """What of the wish is the definition's. In an active pool libvirt puts what its directory has in the place of what was said of permissions."""
+    wish, active = desired.wish, observed.active
+    target = wish.find("target")
+    if active is None or target is None or active.get("@type") not in DIRECTORIES or differences(active, _at(wish), POOL.rules):
+        return desired
+    rest = target.without("permissions")
+    wish = wish.without("target")
+    return replace(desired, wish=wish.with_children(rest) if rest.says_something else wish)
+
+
+def _at(wish: Node) -> Node:
+    """Of a wish, which directory it is about."""
+    path = wish.find("target/path")
+    return element("pool", element("target", path) if path else None, type=wish.attributes.get("type"))
+
+
+def _other_permissions(observed: Observed, desired: Desired) -> Tuple[str, ...]:
+    """The warning that the directory has other permissions than the task says."""
+    if observed.active is None or _of_definition(observed, desired) is desired:
+        return ()
+    said = [f"target/permissions/{tag}" for tag in ("mode", "owner", "group") if desired.wish.get(f"target/permissions/{tag}")]
+    other = [label.rpartition("/")[2] for label in differences(observed.active, desired.wish, POOL.rules) if label in said]
+    path = observed.active.get("target/path")
+    sentence = f"pool {desired.name}: {path} is there with another {', '.join(other)}, which only building a missing directory sets; set it with file"
+    return (sentence,) if other else ()
+
+
 def plan(observed: Observed, desired: Desired) -> Plan[Observed]:
     if desired.state == "absent":
         return _absent(observed, desired)
-    base = objects.plan(observed, desired, POOL)
+    base = objects.plan(observed, _of_definition(observed, desired), POOL)
+    base = replace(base, warnings=(*base.warnings, *_other_permissions(observed, desired)))
     build = _build(observed, desired)
     if build is None and observed.directory is False and any(isinstance(action, Start) for action in base.actions):
         path = field_of(observed, desired, "target/path")
@@ -108,7 +139,7 @@ def not_empty(name: str, contents: Sequence[str]) -> Optional[str]:
 
 
 def view(observed: Observed, desired: Desired) -> Dict[str, Any]:
-    shown = objects.view(observed, desired, POOL)
+    shown = objects.view(observed, _of_definition(observed, desired), POOL)
     if desired.build != "never" and desired.state != "absent":
         shown["built"] = not _lacks(observed, desired)
     return shown

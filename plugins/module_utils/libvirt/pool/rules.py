@@ -24,7 +24,7 @@ _LISTS: Dict[str, Tuple[str, ...]] = {
 }
 
 #: Pools whose target libvirt derives from the source, or which have none, whatever the definition says.
-WITHOUT_TARGET_PATH = ("logical", "zfs", "rbd", "sheepdog", "gluster", "iscsi-direct", "vstorage")
+WITHOUT_TARGET_PATH = ("logical", "zfs", "rbd", "sheepdog", "gluster", "iscsi-direct")
 #: Of these libvirt prints no target at all.
 _WITHOUT_TARGET = ("zfs", "rbd", "sheepdog", "gluster", "iscsi-direct")
 #: What libvirt writes where a definition says nothing.
