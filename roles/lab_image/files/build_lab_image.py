@@ -12,8 +12,8 @@ build_lab_image.py RECIPE makes RECIPE["folder"], at once or not at all:
   ssh_host_key.pub     what the machine's SSH server proves itself with
 
 RECIPE is JSON: folder, release, mirrors (lines of sources.list), packages (installed), archive (packages that come as
-files, with all they need, so that apt installs them without a network), files (path in the image: file here), authorized_keys,
-size, bootable.
+files, with all they need, so that apt installs them without a network), files (path in the image: file here), texts (path in the image:
+text), authorized_keys, size, bootable.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def write_files(tree: Path, files: Dict[str, str]) -> None:
 
 
 def configure(recipe: Dict[str, Any], tree: Path, made: Path) -> None:
-    write_files(tree, FILES)
+    write_files(tree, {**FILES, **recipe["texts"]})
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "virtops.linux lab", "-f", str(made / "ssh_key")])
     keys = [(made / "ssh_key.pub").read_text().strip(), *recipe["authorized_keys"]]
     ssh = tree / "root/.ssh"
