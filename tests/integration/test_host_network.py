@@ -7,12 +7,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
 import pytest
 import yaml
+from support import target_python
 
 NAMESPACE = "vt-hostnet"
 ENV = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
@@ -53,7 +53,12 @@ def etc(tmp_path: Path) -> Iterator[Path]:
 def role(etc: Path, variables: Dict[str, Any], *arguments: str) -> Dict[str, Any]:
     """What the play recap says of the run."""
     book = etc.parent.parent / "play.yml"
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": {"ansible_python_interpreter": sys.executable, **variables}}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": target_python.interpreter(), **variables},
+    }
     book.write_text(yaml.safe_dump([{**play, "roles": ["virtops.linux.host_network"]}]))
     done = subprocess.run(
         ["ip", "netns", "exec", NAMESPACE, "sh", "-c", FOLDERS, "sh", str(etc.parent), "ansible-playbook", "-i", "localhost,", str(book), *arguments],
@@ -61,6 +66,7 @@ def role(etc: Path, variables: Dict[str, Any], *arguments: str) -> Dict[str, Any
             **ENV,
             "ANSIBLE_COLLECTIONS_PATH": os.environ["VIRTOPS_COLLECTIONS"],
             "ANSIBLE_FORCE_COLOR": "0",
+            "ANSIBLE_PIPELINING": "True",
         },
         capture_output=True,
         text=True,

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
+from support import target_python
 from support.fleet import HOSTILE, fleet, hostile, reports, write_inventory
 
 # One that nobody answers for (first, so that what is done once is done in its name), one without Python, one whose module says no, one that works.
 INVENTORY = """
 [all:vars]
-ansible_python_interpreter=/usr/bin/python3
+ansible_python_interpreter={python}
 [all]
 vt-away ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1
 vt-bare ansible_connection=local ansible_python_interpreter=/vt/no/python3
@@ -38,7 +39,13 @@ VOID = {"meta", "input", "br", "img", "link"}
 
 def ansible(inventory: Path, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     # a shell says by PWD where it is
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.environ["VIRTOPS_COLLECTIONS"], "ANSIBLE_NOCOLOR": "1", "PWD": str(inventory.parent)}
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": os.environ["VIRTOPS_COLLECTIONS"],
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "True",
+        "PWD": str(inventory.parent),
+    }
     argv = ["ansible-playbook", "-i", str(inventory), playbook, *arguments]
     return subprocess.run(argv, env=environment, cwd=inventory.parent, capture_output=True, text=True, check=False, timeout=600)
 
@@ -90,7 +97,7 @@ def table(output: str) -> List[str]:
 @pytest.fixture
 def inventory(tmp_path: Path) -> Path:
     path = tmp_path / "inventory"
-    path.write_text(INVENTORY)
+    path.write_text(INVENTORY.replace("{python}", target_python.interpreter()))
     return path
 
 

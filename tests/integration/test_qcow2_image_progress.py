@@ -12,6 +12,7 @@ import threading
 
 import pytest
 import yaml
+from support import target_python
 from support.images import MIB, info, qemu_img, qemu_io, serving
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -115,7 +116,7 @@ def test_percents_rise_on_the_screen_before_the_end(tmp_path, gates):
         hosts = {name: {"image": image, "path": f"{gates[name]}:{PATH}"} for name, image in images(tmp_path, source).items()}
         hosts["vt-loads"] = {"image": {"source": url}, "path": PATH, "ansible_become": True, "ansible_become_method": "su"}
         for name, words in hosts.items():
-            words.update(ansible_connection="local", ansible_python_interpreter="/usr/bin/python3")
+            words.update(ansible_connection="local", ansible_python_interpreter=target_python.interpreter())
             words["image"].update(path=str(tmp_path / f"{name}.qcow2"), timeout=PATIENCE)
         task = {"virtops.linux.qcow2_image": "{{ image }}", "environment": {"PATH": "{{ path }}"}}
         (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))

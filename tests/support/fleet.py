@@ -12,6 +12,7 @@ import json
 import random
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
@@ -29,6 +30,7 @@ HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)> & \"quoted\""
 SITES = ("ams", "fra", "lon", "waw")
 
 
+@lru_cache(maxsize=None)
 def reports() -> Dict[str, Dict[str, Any]]:
     """Kind of machine → the module's result, as JSON carries it."""
     found = {}

@@ -68,7 +68,7 @@ def spawned(name: str, params: Dict[str, Any]) -> subprocess.Popen:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": modules.python_path()},
+        env={**os.environ, **modules.runner_environment()},
         start_new_session=True,
     )
     run.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}))

@@ -8,7 +8,7 @@ module_process.py alone answers requests, a line of JSON each: {"module": NAME, 
 {"stdout": ..., "stderr": ...}. Only the start of Python and the loading of libraries are shared: every module runs in a fork of its own.
 
 In check mode, in a module that only reads and where the environment has VIRTOPS_WATCH, a call that changes something in libvirt ends the
-module. VIRTOPS_KILL=2:FILE kills the process of the pid file after two such calls.
+module. VIRTOPS_KILL=2:FILE kills the process of the pid file after two such calls. VIRTOPS_COMPILED is a folder for what Python compiles.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ def _answer(request: dict) -> dict:
 
 
 if __name__ == "__main__":
+    # What is imported below and by forks is compiled once for all, whatever PYTHONDONTWRITEBYTECODE says of the folders that people look at.
+    if "VIRTOPS_COMPILED" in os.environ:
+        sys.dont_write_bytecode, sys.pycache_prefix = False, os.environ.pop("VIRTOPS_COMPILED")
     if len(sys.argv) > 1:
         _run(sys.argv[1], sys.stdin.buffer.read())
     with suppress(ImportError):

@@ -40,13 +40,18 @@ def python_path() -> str:
     return f"{only_ansible}:{_COLLECTIONS}"
 
 
+def runner_environment() -> Dict[str, str]:
+    """What the runner needs to find the collection, and to compile it once for all tests."""
+    return {"PYTHONPATH": python_path(), "VIRTOPS_COMPILED": str(_COLLECTIONS / "compiled")}
+
+
 class _Server:
-    """One process of the target's Python, from which every module run is forked."""
+    """One process of the target's Python, from which every module run is forked. Under a prefix, which may watch it, it keeps nothing anywhere."""
 
     def __init__(self, *prefix: str) -> None:
         self.process = subprocess.Popen(
             [*prefix, _SERVER_PYTHON, str(RUNNER)],
-            env={**os.environ, "PYTHONPATH": python_path()},
+            env={**os.environ, **(runner_environment() if not prefix else {"PYTHONPATH": python_path()})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

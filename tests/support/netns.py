@@ -19,9 +19,11 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 import yaml
+
+from support import target_python
 
 ROUTER = "203.0.113.1"
 BEHIND = "198.51.100.1"  # the controller's address beyond the router
@@ -34,7 +36,8 @@ START = r"""
 set -e
 mount --make-rprivate /
 exec 3< "$VT_IP_PATH"
-for folder in /run /root /tmp /var/lib; do mount -t tmpfs -o size=24m vt "$folder"; done
+mount -t tmpfs -o size=24m vt /run; mkdir /run/compiled; mount --bind "$VT_COMPILED" /run/compiled
+for folder in /root /tmp /var/lib; do mount -t tmpfs -o size=24m vt "$folder"; done
 chmod 700 /root; chmod 755 /run /var/lib
 mkdir /root/.ssh /var/lib/disk
 mount -t tmpfs -o size=1m vt /var/lib/disk
@@ -202,6 +205,7 @@ class Fleet:
             "VT_HOST_KEY": _base64(host_key.read_bytes()),
             "VT_WRAPPER": _base64(WRAPPER.encode()),
             "VT_IP_PATH": os.path.realpath(path),
+            "VT_COMPILED": str(target_python.folder()),
         }
         run("ip", "netns", "add", self.name)
         for switch in ("sw0", "sw1"):
@@ -248,15 +252,25 @@ class Fleet:
 
     # The controller
 
-    def playbook(self, tasks: List[Json], variables: Dict[str, Json], *arguments: str, forks: int = 30) -> subprocess.Popen[str]:
-        """Start ansible-playbook in the controller's namespace. variables: host → its own."""
+    def playbook(
+        self, tasks: Union[List[Json], Dict[str, List[Json]]], variables: Dict[str, Json], *arguments: str, forks: int = 30
+    ) -> subprocess.Popen[str]:
+        """Start ansible-playbook in the controller's namespace. tasks: for all, or host → its own, without waiting.
+
+        variables: host → its own.
+        """
+        strategy = "linear"
+        if isinstance(tasks, dict):
+            for name, its in tasks.items():
+                (self.folder / f"{name}.tasks.yml").write_text(yaml.safe_dump(its))
+            strategy, tasks = "free", [{"ansible.builtin.include_tasks": str(self.folder / "{{ inventory_hostname }}.tasks.yml")}]
         with tempfile.NamedTemporaryFile("w", dir=self.folder, suffix=".yml", delete=False) as play:
-            yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}], play)
+            yaml.safe_dump([{"hosts": "all", "gather_facts": False, "strategy": strategy, "tasks": tasks}], play)
         inventory = Path(play.name).with_suffix(".json.yml")
         common = {
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.folder / "key"),
-            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_python_interpreter": "/run/compiled/python3",
             "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes",
             "ansible_ssh_transfer_method": "piped",
             "ansible_pipelining": True,

@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
-INVENTORY = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
+from support import target_python
+
 Task = Dict[str, Any]
 
 
@@ -19,7 +20,7 @@ def run(playbook: str, *arguments: str, within: Sequence[str] = ()) -> Tuple[sub
     """Run a playbook on this machine, and what its tasks said, however it ended. within: the words of a command that runs it somewhere else."""
     with tempfile.TemporaryDirectory(prefix="vt-play.") as folder:
         inventory, results = Path(folder) / "inventory", Path(folder) / "results"
-        inventory.write_text(INVENTORY)
+        inventory.write_text(f"localhost ansible_connection=local ansible_python_interpreter={target_python.interpreter()}\n")
         results.touch()
         done = subprocess.run(
             [*within, "ansible-playbook", "-i", str(inventory), "--diff", playbook, *arguments],
@@ -28,6 +29,7 @@ def run(playbook: str, *arguments: str, within: Sequence[str] = ()) -> Tuple[sub
                 "ANSIBLE_COLLECTIONS_PATH": os.environ["VIRTOPS_COLLECTIONS"],
                 "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
                 "ANSIBLE_CALLBACKS_ENABLED": "task_results",
+                "ANSIBLE_PIPELINING": "True",  # four processes less for each task
                 "VIRTOPS_TASK_RESULTS": str(results),
             },
             capture_output=True,

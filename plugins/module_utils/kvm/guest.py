@@ -70,7 +70,8 @@ SLOWEST_ACCELERATED = 200
 
 _WARM_UP = 1_000
 _MOST = 20_000_000
-_GROWTH = 4
+_GROWTH = 4  # at most
+_MARGIN = 1.25  # of the round that is to be long enough, over what the one before it promises
 _ROUNDS = 3
 # Of a round that tells: other work on the host can make a fast guest look slow, and nothing makes a slow one look fast.
 _FAST_NANOSECONDS = 5_000_000
@@ -192,6 +193,7 @@ def _timed(run: Callable[[int], int]) -> float:
     while True:
         best = min(run(iterations) for _round in range(_ROUNDS))
         slow = best > iterations * SLOWEST_ACCELERATED
-        if best >= (_SLOW_NANOSECONDS if slow else _FAST_NANOSECONDS) or iterations >= _MOST:
+        enough = _SLOW_NANOSECONDS if slow else _FAST_NANOSECONDS
+        if best >= enough or iterations >= _MOST:
             return best / iterations
-        iterations = min(iterations * _GROWTH, _MOST)
+        iterations = min(int(iterations * min(_GROWTH, enough * _MARGIN / max(best, 1))), _MOST)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 from ..engine.errors import Failure
 from ..engine.host import Host, Result, no_space
@@ -70,22 +70,30 @@ def read(host: Host, path: str, descriptor: bytes, size: int) -> Dict[str, bytes
         raise _unreadable(path, f"it was cut off at {size} bytes")
     listing = _xorriso(host, path, ["-lsl", "/"])
     found = {match["name"]: int(match["size"]) for match in _LISTED.finditer(listing)}
-    return {name: _file(host, path, name, found[name]) for name in nocloud.FILES if name in found}
+    sizes = {name: found[name] for name in nocloud.FILES if name in found}
+    for name, length in sizes.items():
+        if length > nocloud.LARGEST_FILE:
+            raise _unreadable(path, f"{name} has {length} bytes, more than a seed should carry")
+    return _files(host, path, sizes) if sizes else {}
 
 
-def _file(host: Host, path: str, name: str, size: int) -> bytes:
-    """One file's bytes. base64, as commands answer in text."""
-    if size > nocloud.LARGEST_FILE:
-        raise _unreadable(path, f"{name} has {size} bytes, more than a seed should carry")
+def _files(host: Host, path: str, sizes: Mapping[str, int]) -> Dict[str, bytes]:
+    """The files' bytes, of one run for all. base64, as commands answer in text; its length follows from the file's."""
     encoder = host.require("base64", "coreutils")
-    text = _xorriso(host, path, ["-osirrox", "on", "-concat", "pipe", "+", encoder, "+", f"/{name}", "--"])
-    try:
-        data = base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error as error:
-        raise _unreadable(path, f"{name} cannot be read") from error
-    if len(data) != size:
-        raise _unreadable(path, f"{name} has {len(data)} bytes instead of {size}")
-    return data
+    commands = [word for name in sizes for word in ("-concat", "pipe", "+", encoder, "+", f"/{name}", "--")]
+    text, found = "".join(_xorriso(host, path, ["-osirrox", "on", *commands]).split()), {}
+    for name, size in sizes.items():
+        length = (size + 2) // 3 * 4
+        try:
+            found[name] = base64.b64decode(text[:length], validate=True)
+        except binascii.Error as error:
+            raise _unreadable(path, f"{name} cannot be read") from error
+        if len(found[name]) != size:
+            raise _unreadable(path, f"{name} has {len(found[name])} bytes instead of {size}")
+        text = text[length:]
+    if text:
+        raise _unreadable(path, f"it has {len(text)} characters more than its files")
+    return found
 
 
 def _xorriso(host: Host, path: str, commands: Sequence[str]) -> str:

@@ -260,8 +260,10 @@ def listing_then(root, *rest):
     return [(xorriso(root, "-lsl", "/"), Result(0, LISTING, "")), *rest]
 
 
-def concat(root, name, answer):
-    return xorriso(root, "-osirrox", "on", "-concat", "pipe", "+", "base64", "+", f"/{name}", "--"), answer
+def concat(root, answer):
+    """Both files of the listing, in one run."""
+    pipes = [word for name in ("meta-data", "user-data") for word in ("-concat", "pipe", "+", "base64", "+", f"/{name}", "--")]
+    return xorriso(root, "-osirrox", "on", *pipes), answer
 
 
 def lay(host, data):
@@ -277,16 +279,17 @@ def host(tmp_path):
 
 def test_an_iso_is_read(host, tmp_path):
     lay(host, bytes(16 * 2048) + descriptor(b"CIDATA") + bytes(2048))
-    meta = concat(tmp_path, "meta-data", Result(0, base64.b64encode(b"\xff\r\n\0x").decode() + "\n", ""))
-    host.script = listing_then(tmp_path, meta, concat(tmp_path, "user-data", Result(0, "", "")))
+    host.script = listing_then(tmp_path, concat(tmp_path, Result(0, base64.b64encode(b"\xff\r\n\0x").decode() + "\n", "")))
     observed = read(host, desired())
     assert observed.seed.contents == {"meta-data": b"\xff\r\n\0x", "user-data": b""} and host.exhausted()
 
 
-@pytest.mark.parametrize("answer", [Result(0, "AAAA", ""), Result(0, "not base64", ""), Result(5, "", "xorriso : FAILURE : Cannot read\n")])
+@pytest.mark.parametrize(
+    "answer", [Result(0, text, "") for text in ("AAAA", "not base64", "AAAAAAA=AAAA")] + [Result(5, "", "xorriso : FAILURE : Cannot read\n")]
+)
 def test_an_iso_that_cannot_be_read(host, tmp_path, answer):
     lay(host, bytes(16 * 2048) + descriptor() + bytes(2048))
-    host.script = listing_then(tmp_path, concat(tmp_path, "meta-data", answer))
+    host.script = listing_then(tmp_path, concat(tmp_path, answer))
     with pytest.raises(Failure, match="cannot be read") as caught:
         read(host, desired())
     assert caught.value.code == "seed_unreadable" and host.exhausted()
