@@ -166,7 +166,7 @@ options:
       password:
         description:
           - The password to connect, which for V(vnc) has at most 8 characters. An empty string takes it away.
-          - A running guest gets it at once.
+          - A running guest gets it at once. What is taken away goes at its next start.
         type: str
   guest_agent:
     description:

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.fields import LIVE, TABLE
 from support import modules, tiny
+from support.domain_running import block_device
 from support.modules import apply, check, cycle, refused, run_module, settled
 from support.virsh import clear, virsh
 
@@ -201,6 +203,12 @@ CASES: Dict[Tuple[str, ...], Tuple[Options, Options, str, str]] = {
         "set_blkio_parameters",
         "set_blkio_parameters",
     ),
+    ("blkiotune/device",): (
+        {"blkiotune": {"devices": [{"path": block_device(), "read_bytes_sec": 10_000_000, "write_iops_sec": 500}]}},
+        {"blkiotune": {"devices": [{"path": block_device(), "read_bytes_sec": 0, "write_iops_sec": 600}]}},
+        "set_blkio_parameters",
+        "set_blkio_parameters",
+    ),
     ("on_poweroff", "on_reboot", "on_crash"): (
         in_domain("<on_poweroff>restart</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>"),
         in_domain("<on_poweroff>destroy</on_poweroff><on_reboot>destroy</on_reboot><on_crash>destroy</on_crash>"),
@@ -260,6 +268,16 @@ WAITING: Dict[Tuple[str, ...], Tuple[Options, Options, List[str]]] = {
         {"interfaces": [USER, {**NIC, "portgroup": ""}]},
         ["devices/interface[52:54:00:00:aa:01]/source@portgroup"],
     ),
+    ("blkiotune/device/weight",): (
+        {"blkiotune": {"devices": [{"path": block_device(), "weight": 500}]}},
+        {"blkiotune": {"devices": []}},
+        [f"blkiotune/device[{block_device()}]/weight"],
+    ),
+    ("devices/graphics@passwd",): (  # libvirt tells QEMU of no other password where there is none
+        {"graphics": {"type": "vnc", "password": ""}},
+        {"graphics": {"type": "vnc", "password": "first"}},
+        ["devices/graphics@passwd"],
+    ),
     ("vcpu", "vcpu@current"): (
         {"vcpus": 2, "max_vcpus": 4, "xml": XML.replace("0-2", "0-3")},
         {"vcpus": 2, "max_vcpus": 3, "xml": XML},
@@ -311,6 +329,14 @@ def test_what_waits_is_pending_until_it_is_taken_back(rows):
 
 
 SECOND, THIRD = NAME + "-2", NAME + "-3"
+CPUS = os.cpu_count() or 1
+
+
+def affinities(name: str) -> Set[str]:
+    """The CPUs that the threads of a guest may run on."""
+    pid = Path(f"/run/libvirt/qemu/{name}.pid").read_text().strip()
+    found = (re.search(r"Cpus_allowed_list:\s*(\S+)", path.read_text()) for path in Path(f"/proc/{pid}/task").glob("*/status"))
+    return {match[1] for match in found if match}
 
 
 @pytest.fixture
@@ -320,6 +346,62 @@ def firmware() -> Iterator[Options]:
     apply(MODULE, options)
     yield {"name": SECOND}
     remove(SECOND)
+
+
+PINS: Options = {
+    "vcpupin": [{"vcpu": 0, "cpuset": "0"}, {"vcpu": 1, "cpuset": "1"}],
+    "emulatorpin": "0",
+    "iothreadpin": [{"iothread": 1, "cpuset": "0"}],
+}
+#: Rows of tuning → what is said, what takes it away, and the actions that does in the running guest. Where there are none, what is pending.
+TAKEN_AWAY: Dict[Tuple[str, ...], Tuple[Options, Options, List[str], List[str]]] = {
+    ("cputune/vcpupin",): ({"cputune": PINS}, {"cputune": {"vcpupin": PINS["vcpupin"][:1]}}, ["pin_vcpu"], []),
+    ("cputune/iothreadpin",): ({"cputune": PINS}, {"cputune": {"vcpupin": [], "iothreadpin": []}}, ["pin_vcpu", "pin_vcpu", "pin_iothread"], []),
+    ("cputune/emulatorpin",): ({"cputune": PINS}, {"cputune": {}}, ["pin_vcpu", "pin_vcpu", "pin_emulator", "pin_iothread"], []),
+    ("memtune/hard_limit", "memtune/soft_limit", "memtune/swap_hard_limit"): (
+        {"memtune": {"hard_limit": "2G", "soft_limit": "1G", "swap_hard_limit": "3G"}},
+        {"memtune": {}},
+        ["set_memory_parameters"],
+        [],
+    ),
+    tuple(path for paths in CASES for path in paths if path.startswith("cputune/") and "pin" not in path): (
+        tuned(10_000),
+        {"cputune": {}},
+        [],
+        ["cputune"],
+    ),
+    ("blkiotune/device",): (
+        {"blkiotune": {"devices": [{"path": block_device(), "read_bytes_sec": 10_000_000, "write_iops_sec": 500}]}},
+        {"blkiotune": {}},
+        ["set_blkio_parameters"],
+        [],
+    ),
+    ("blkiotune/weight",): ({"blkiotune": {"weight": 500}}, {"blkiotune": {}}, [], ["blkiotune"]),
+}
+
+
+def test_all_tuning_is_taken_away():
+    rows = [row for row in TABLE if row.path.startswith(("cputune/", "memtune/", "blkiotune/")) and row.when == LIVE]
+    for live in (True, False):
+        cases = {path for paths, (_there, _away, steps, _pending) in TAKEN_AWAY.items() for path in paths if bool(steps) is live}
+        assert cases == {row.path for row in rows if row.goes is live}
+
+
+@pytest.mark.parametrize("rows", TAKEN_AWAY, ids=lambda rows: rows[0])
+def test_what_is_taken_away_goes_at_once_or_is_pending(firmware, rows):
+    there, away, steps, pending = TAKEN_AWAY[rows]
+    start = {**firmware, "vcpus": 2, "iothreads": 1, "restart": "if_required", "timeout": 0, "force": True}
+    assert apply(MODULE, start)["pending"] == [] and "tune" not in active(SECOND)
+    assert cycle(MODULE, {**firmware, **there})["pending"] == []
+    result = cycle(MODULE, {**firmware, **away})
+    assert kinds(result) == ["define_domain", *steps] and result["pending"] == pending
+    if "memtune" in there:
+        assert virsh("memtune", SECOND).count("unlimited") == 3 and "memtune" not in active(SECOND)
+    if steps and away == {"cputune": {}}:
+        assert affinities(SECOND) == {"0-" + str(CPUS - 1)}
+        apply(MODULE, {**firmware, "state": "saved"})
+        assert check(MODULE, firmware)["pending"] == [] and not check(MODULE, {**firmware, **away})["changed"]
+        assert cycle(MODULE, {**firmware, **away, "state": "running"})["pending"] == []
 
 
 def test_bandwidth(firmware):

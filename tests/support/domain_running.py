@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.fields import LIVE, Field, row_of, row_of_member
 
 from support.domain_cases.case import Case, Options
@@ -45,6 +47,12 @@ WAITS_HERE = {
 MET = {"cpu.fallback"}
 
 
+def block_device() -> str:
+    """One of this machine's, whatever it is."""
+    found = (f"/dev/{path.name}" for path in sorted(Path("/sys/block").iterdir()))
+    return next((path for path in found if Path(path).is_block_device()), "/dev/vt-none")
+
+
 def row(option: str) -> Field:
     field = ALL_FIELDS[option]
     return row_of_member(field[:-2]) if field.endswith("[]") else row_of(field)
@@ -57,8 +65,10 @@ def is_live(option: str) -> bool:
 
 
 def _here(options: Options) -> Options:
-    """With images and a network that there are, and disks of servers on a bus that takes none while the guest runs."""
+    """With images, a network and a block device that there are, and disks of servers on a bus that takes none while the guest runs."""
     changed = dict(options)
+    if "devices" in options.get("blkiotune", {}):
+        changed["blkiotune"] = {**options["blkiotune"], "devices": [{**one, "path": block_device()} for one in options["blkiotune"]["devices"]]}
     if "disks" in options:
         changed["disks"] = _all("target", [_disk(disk, place) for place, disk in enumerate(options["disks"])], RUNS["disks"])
     if "interfaces" in options:

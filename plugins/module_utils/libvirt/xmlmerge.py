@@ -114,9 +114,12 @@ def _merged_children(observed: Node, wish: Node, rules: Rules, path: str) -> Tup
     wished = {id(old): new for old, new in pairs if old is not None}
     children: List[Node] = []
     for old in observed.children:
+        new, below = wished.get(id(old)), below_of(path, old.tag)
         if id(old) not in gone:
-            new = wished.get(id(old))
-            children.append(merge(old, new, rules, below_of(path, old.tag)) if new else old)
+            one = merge(old, new, rules, below) if new else old
+            hollow = new is not None and (one.text or one.children) and rules.implied(below, one)
+            if not hollow:  # a limit that became none, for example, which libvirt drops
+                children.append(one)
     for nothing, new in pairs:
         below = below_of(path, new.tag)
         if nothing is None and not rules.implied(below, new):

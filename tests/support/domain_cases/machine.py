@@ -229,13 +229,19 @@ MACHINE: dict[str, Case] = {
             "iothreads": 2,
             "cputune": _pinned("0", 1000),
             "memtune": {"hard_limit": "2G", "soft_limit": "1G", "swap_hard_limit": "3G"},
-            "blkiotune": {"weight": 100, "devices": [{"path": "/dev/vt-a", "weight": 200, **dict.fromkeys(_LIMITS, 0)}]},
+            "blkiotune": {
+                "weight": 100,
+                "devices": [{"path": "/dev/vt-a", "weight": 200, **dict.fromkeys(_LIMITS[:2], 0), **dict.fromkeys(_LIMITS[2:], 500)}],
+            },
         },
         {
             "iothreads": 3,
             "cputune": _pinned("0-1", 2000),
             "memtune": {"hard_limit": "3G", "soft_limit": "2G", "swap_hard_limit": "4G"},
-            "blkiotune": {"weight": 500, "devices": [{"path": "/dev/vt-b", "weight": 300, **dict.fromkeys(_LIMITS, 1000)}]},
+            "blkiotune": {
+                "weight": 500,
+                "devices": [{"path": "/dev/vt-b", "weight": 300, **dict.fromkeys(_LIMITS[:2], 1000), **dict.fromkeys(_LIMITS[2:], 0)}],
+            },
         },
         {"vcpus": 2},
     ),

@@ -9,8 +9,9 @@ import yaml
 from ansible_collections.virtops.linux.plugins.doc_fragments.libvirt_domain import ModuleDocFragment
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import actions, apply_live, fields
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import SPEC
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.rows import Group, Row
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.table import ALONE, DOMAIN, UNDER
-from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.tell import leaves
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.options.tell import leaves, path_of
 from ansible_collections.virtops.linux.plugins.modules import libvirt_domain
 
 DOCUMENTED = {**yaml.safe_load(libvirt_domain.DOCUMENTATION)["options"], **yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]}
@@ -49,13 +50,18 @@ def test_every_option_has_an_effect():
     assert not own_code & {entry.option for entry in ALONE}
 
 
-def sentences(option):
-    """All that the documentation of an option and of those above it says of when it takes effect."""
+def descriptions(option):
+    """All that the documentation says of an option and of those above it, option by option."""
     found, lines = {"suboptions": DOCUMENTED}, []
     for name in option.split("."):
         found = found["suboptions"][name]
-        lines += [found["description"]] if isinstance(found["description"], str) else found["description"]
-    return [line for line in lines if line.startswith("A running guest gets ")]
+        lines.append([found["description"]] if isinstance(found["description"], str) else found["description"])
+    return lines
+
+
+def sentences(option):
+    """All of that which says when it takes effect."""
+    return [line for lines in descriptions(option) for line in lines if line.startswith("A running guest gets ")]
 
 
 FROM_ROWS = [
@@ -71,6 +77,44 @@ def test_each_option_of_a_table_says_when_it_takes_effect(option, path):
     assert said, "nothing is said of when it takes effect"
     waits_with_all = said[-1].endswith(fields.KEPT) and row.when == fields.NEXT_BOOT
     assert said[-1] == fields.sentence(row) or waits_with_all
+
+
+def clearable(table, above="", name=""):
+    """Each option that can take something away by itself, and all fields that go with it, by the option for each below it."""
+    for entry in table:
+        path, option = path_of(above, entry.xml), name + entry.option
+        if isinstance(entry, Group):
+            members = {"": path + "[]"} if entry.many or entry.only else dict(leaves(entry.rows, path))
+            if entry.many or not entry.stays:
+                yield option, members
+            yield from clearable(entry.rows, path, option + ".")
+        elif not isinstance(entry, Row) or (entry.kind.clears and not entry.required):
+            yield option, {"": path}
+
+
+CLEARABLE = [
+    *clearable(DOMAIN),
+    *(one for option in ("disks", "interfaces") for one in clearable(UNDER[option][0], UNDER[option][1], option + ".")),
+    *((option, {"": fields.OPTIONS[option]}) for option in fields.TAKEN_AWAY),
+]
+
+
+@pytest.mark.parametrize(("option", "paths"), CLEARABLE, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_cannot_be_taken_away_at_once_is_not_said_to_be(option, paths):
+    """By the table alone, not by the code that writes the sentences."""
+    said = " ".join(descriptions(option)[-1])
+    rows = {name: fields.row_of_member(path[:-2]) if path.endswith("[]") else fields.row_of(path) for name, path in paths.items()}
+    live = {name: row for name, row in rows.items() if row.when == fields.LIVE}
+    assert (fields.KEEPS[:-1] in said) is any(not row.goes for row in live.values())
+    if live and all(row.goes for row in live.values()):
+        assert all(f"What is taken away goes at once {row.goes_where}, else" in said for row in live.values() if row.goes_where)
+    else:
+        assert all(f"C({name.partition('.')[0]})" in said for name, row in live.items() if row.goes)
+
+
+def test_what_goes_at_once_under_a_condition_is_live():
+    assert all(row.when == fields.LIVE and row.goes for row in fields.TABLE if row.goes_where)
+    assert all(row.when == fields.LIVE for row in fields.TABLE if row.goes)
 
 
 def test_paths_are_told_once_and_options_name_rows():

@@ -12,6 +12,7 @@ from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain impor
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain import plan as p
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.apply_live import _placed
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.model import Disk
+from ansible_collections.virtops.linux.plugins.module_utils.libvirt.domain.pins import without_idle_pins
 from ansible_collections.virtops.linux.plugins.module_utils.libvirt.xmltree import parse
 from guests import desired, guest, kinds
 from support.hosts import converged
@@ -322,6 +323,14 @@ def test_limits_that_go_are_lifted_at_once(group, live):
     assert plan.pending == (() if live else ("devices/disk[vda]/iotune",))
 
 
+def test_a_limit_of_a_disk_that_becomes_none_is_lifted_at_once():
+    limits = "<iotune><read_iops_sec>3</read_iops_sec><write_iops_sec>4</write_iops_sec></iotune>"
+    disk = f"<disk type='file'><source file='/a'/><target dev='vda' bus='virtio'/>{limits}</disk>"
+    plan = converged(p.plan, running(in_devices(disk)), desired(disks=[{"path": "/a", "iotune": {"read_iops_sec": 0}}]))
+    assert dict(plan.actions[1].values) == {"read_iops_sec": 0, "write_iops_sec": 4} and plan.pending == ()
+    assert plan.after.inactive.find("devices/disk/iotune/read_iops_sec") is None
+
+
 FILTERED = "<filterref filter='clean-traffic'><parameter name='IP' value='198.51.100.4'/></filterref>"
 
 
@@ -395,6 +404,114 @@ def test_what_is_pinned_is_there_by_then_or_waits():
     xml = "<domain><iothreadids><iothread id='3' thread_pool_max='8'/></iothreadids></domain>"
     plan = converged(p.plan, running(THREADS), desired(xml=xml, iothreads=3, cputune={"iothreadpin": pins["iothreadpin"]}))
     assert kinds(plan) == ["define_domain", "pin_iothread"] and "cputune/iothreadpin[3]" in plan.pending
+
+
+PINS = "<vcpupin vcpu='0' cpuset='0'/><vcpupin vcpu='1' cpuset='1'/><emulatorpin cpuset='0'/><iothreadpin iothread='2' cpuset='0'/>"
+FREE = (a.PinVcpu("g", 0, "0-3"), a.PinVcpu("g", 1, "0-3"), a.PinEmulator("g", "0-3"), a.PinIothread("g", 2, "0-3"))
+
+
+@pytest.mark.parametrize(
+    ("vcpu", "cpus", "wanted", "steps", "pending"),
+    [
+        ("", "0-3", {}, FREE, ()),
+        ("", "0-3", {"vcpupin": [{"vcpu": 0, "cpuset": "0"}]}, FREE[1:2], ()),
+        ("", "0-3", {"vcpupin": [], "iothreadpin": []}, (*FREE[:2], FREE[3]), ()),
+        (" cpuset='0-3'", "", {}, FREE, ()),  # which libvirt gives to all threads of the guest
+        ("", "", {}, (), ("cputune",)),
+        ("", "", {"vcpupin": []}, (), ("cputune/vcpupin[0]", "cputune/vcpupin[1]")),
+        (" placement='auto'", "0-3", {}, (), ("cputune",)),
+    ],
+)
+def test_a_pin_that_goes_leaves_all_cpus(vcpu, cpus, wanted, steps, pending):
+    observed = running(f"{THREADS}<vcpu{vcpu}>2</vcpu><cputune>{PINS}</cputune>", cpus=cpus)
+    plan = converged(p.plan, observed, desired(cputune=wanted))
+    assert plan.actions[1:] == steps and plan.pending == pending
+
+
+def test_what_else_cannot_go_waits_by_itself():
+    plan = converged(p.plan, running(f"{THREADS}<vcpu>2</vcpu><cputune><shares>5</shares>{PINS}</cputune>", cpus="0-3"), desired(cputune={}))
+    assert plan.actions[1:] == FREE and plan.pending == ("cputune",) and plan.after.active.get("cputune/shares") == "5"
+
+
+@pytest.mark.parametrize(
+    ("vcpu", "pins", "defined", "left"),
+    [
+        ("", "<vcpupin vcpu='0' cpuset='0-3'/>", "", None),
+        ("", "<vcpupin vcpu='0' cpuset='0-3'/><emulatorpin cpuset='0'/>", "", "<cputune><emulatorpin cpuset='0'/></cputune>"),
+        ("", "<vcpupin vcpu='0' cpuset='0-3'/>", "<vcpupin vcpu='0' cpuset='0-3'/>", "<cputune><vcpupin vcpu='0' cpuset='0-3'/></cputune>"),
+        ("", "<vcpupin vcpu='0' cpuset='0-3'/>", "<vcpupin vcpu='1' cpuset='0-3'/>", None),
+        (" cpuset='1'", "<emulatorpin cpuset='0-3'/>", "", "<cputune><emulatorpin cpuset='0-3'/></cputune>"),
+        (" cpuset='1'", "<emulatorpin cpuset='1'/>", "", None),
+    ],
+)
+def test_a_pin_to_all_cpus_is_none_unless_it_is_defined(vcpu, pins, defined, left):
+    active, definition = (guest(f"<vcpu{vcpu}>2</vcpu><cputune>{one}</cputune>").inactive for one in (pins, defined))
+    tuning = without_idle_pins(active, definition, "0-3").find("cputune")
+    assert tuning == (parse(left, "x", "cputune") if left else None)
+    assert without_idle_pins(active, definition, "") == active or vcpu
+
+
+def test_limits_of_memory_are_lifted_at_once():
+    limits = "<memtune><hard_limit unit='KiB'>10</hard_limit><soft_limit unit='KiB'>5</soft_limit>{}</memtune>"
+    plan = converged(p.plan, running(limits.format("")), desired(memtune={}))
+    unlimited = (("hard_limit", 9007199254740991), ("soft_limit", 9007199254740991))
+    assert plan.actions[1:] == (a.SetMemoryParameters("g", ("memtune/hard_limit", "memtune/soft_limit"), unlimited),)
+    assert plan.pending == () and plan.after.active.find("memtune") is None
+    more = converged(p.plan, running(limits.format("<min_guarantee unit='KiB'>1</min_guarantee>")), desired(memtune={}))
+    assert kinds(more) == ["define_domain", "set_memory_parameters"] and more.pending == ("memtune",)
+
+
+DEVICE = "<device><path>{}</path>{}</device>"
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "values", "pending"),
+    [
+        ("", [{"path": "/dev/a", "read_bytes_sec": 5}], (("device_read_bytes_sec", "/dev/a,5"),), ()),
+        (
+            DEVICE.format("/dev/a", "<read_bytes_sec>5</read_bytes_sec>") + DEVICE.format("/dev/b", "<read_bytes_sec>6</read_bytes_sec>"),
+            [{"path": "/dev/a", "read_bytes_sec": 7, "write_iops_sec": 8}],
+            (("device_read_bytes_sec", "/dev/a,7,/dev/b,0"), ("device_write_iops_sec", "/dev/a,8")),
+            (),
+        ),
+        (DEVICE.format("/dev/a", "<read_iops_sec>5</read_iops_sec>"), [], (("device_read_iops_sec", "/dev/a,0"),), ()),
+        ("", [{"path": "/dev/a", "weight": 500}], (), ("blkiotune",)),
+        (
+            "",
+            [{"path": "/dev/a", "weight": 500, "write_bytes_sec": 5}],
+            (("device_write_bytes_sec", "/dev/a,5"),),
+            ("blkiotune/device[/dev/a]/weight",),
+        ),
+        (DEVICE.format("/dev/a", "<weight>500</weight><read_iops_sec>5</read_iops_sec>"), [], (), ("blkiotune/device[/dev/a]",)),
+        ("", [{"path": "/dev/a,b", "read_bytes_sec": 5}], (), ("blkiotune",)),
+    ],
+)
+def test_limits_of_devices_change_at_once_and_weights_wait(there, wanted, values, pending):
+    plan = converged(p.plan, running(f"<blkiotune>{there}</blkiotune>" if there else ""), desired(blkiotune={"devices": wanted}))
+    assert [step.values for step in plan.actions[1:]] == ([values] if values else []) and plan.pending == pending
+
+
+def test_a_limit_that_becomes_none_is_no_longer_there():
+    limits = "<read_iops_sec>5</read_iops_sec><write_iops_sec>6</write_iops_sec>"
+    observed = running(f"<blkiotune>{DEVICE.format('/dev/a', limits)}</blkiotune>")
+    one = {"path": "/dev/a", "read_iops_sec": 0}
+    fewer = converged(p.plan, observed, desired(blkiotune={"devices": [one]})).after
+    assert (
+        fewer.inactive.find("blkiotune")
+        == fewer.active.find("blkiotune")
+        == parse(f"<blkiotune>{DEVICE.format('/dev/a', '<write_iops_sec>6</write_iops_sec>')}</blkiotune>", "x", "blkiotune")
+    )
+    none = converged(p.plan, observed, desired(blkiotune={"devices": [{**one, "write_iops_sec": 0}]}))
+    assert none.pending == () and none.after.active.find("blkiotune") is None
+    assert converged(p.plan, none.after, desired(blkiotune={"devices": [one]})).actions == ()
+
+
+def test_all_limits_of_devices_go_at_once_and_the_weight_of_the_guest_waits():
+    there = f"<blkiotune><weight>500</weight>{DEVICE.format('/dev/a', '<read_iops_sec>5</read_iops_sec>')}</blkiotune>"
+    plan = converged(p.plan, running(there), desired(blkiotune={}))
+    assert plan.actions[1:] == (
+        a.SetBlkioParameters("g", ("blkiotune/device[/dev/a]/read_iops_sec",), (("device_read_iops_sec", "/dev/a,0"),)),
+    ) and plan.pending == ("blkiotune",)
 
 
 def test_threads_that_the_xml_describes_wait():

@@ -8,7 +8,7 @@ Source: libvirt's src/qemu/qemu_driver.c, qemu_hotplug.c and qemu_domain.c, whic
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Dict, Mapping, Tuple
 
 LIVE = "live"
 NEXT_BOOT = "next_boot"
@@ -20,7 +20,7 @@ class Field:
     What has no row of its own is as the row above it says.
 
     when: live or next_boot. by: the action that does it in the running guest. where: the condition of a live change, for people.
-    goes: whether taking it away is live as well.
+    goes: whether taking it away is live as well. goes_where: the condition of that, for people.
     """
 
     path: str
@@ -28,11 +28,15 @@ class Field:
     by: str = ""
     where: str = ""
     goes: bool = False
+    goes_where: str = ""
 
 
-def _rows(when: str, by: str, prefix: str, names: str) -> Tuple[Field, ...]:
-    return tuple(Field(prefix + name, when, by) for name in names.split())
+def _rows(when: str, by: str, prefix: str, names: str, goes: bool = False, goes_where: str = "") -> Tuple[Field, ...]:
+    return tuple(Field(prefix + name, when, by, goes=goes, goes_where=goes_where) for name in names.split())
 
+
+#: What is pinned no more gets the CPUs that it would have without a pin, where they are known.
+_ANY_CPU = "where the task runs on the guest's host, which keeps no CPU isolated, and numad does not place the guest"
 
 TABLE: Tuple[Field, ...] = (
     Field("", NEXT_BOOT),
@@ -45,12 +49,14 @@ TABLE: Tuple[Field, ...] = (
     Field("vcpu@current", LIVE, "set_vcpus", "up to the most that it started with, and under KVM down to as many as it started with"),
     *_rows(LIVE, "set_scheduler_parameters", "cputune/", "shares period quota global_period global_quota emulator_period emulator_quota"),
     *_rows(LIVE, "set_scheduler_parameters", "cputune/", "iothread_period iothread_quota"),
-    Field("cputune/vcpupin", LIVE, "pin_vcpu"),
-    Field("cputune/emulatorpin", LIVE, "pin_emulator"),
-    Field("cputune/iothreadpin", LIVE, "pin_iothread"),
+    *_rows(LIVE, "pin_vcpu", "cputune/", "vcpupin", True, _ANY_CPU),
+    *_rows(LIVE, "pin_emulator", "cputune/", "emulatorpin", True, _ANY_CPU),
+    *_rows(LIVE, "pin_iothread", "cputune/", "iothreadpin", True, _ANY_CPU),
     Field("iothreads", LIVE, "add_iothread", "while no disk uses one that goes", goes=True),
-    *_rows(LIVE, "set_memory_parameters", "memtune/", "hard_limit soft_limit swap_hard_limit"),
+    *_rows(LIVE, "set_memory_parameters", "memtune/", "hard_limit soft_limit swap_hard_limit", True),
     Field("blkiotune/weight", LIVE, "set_blkio_parameters"),
+    Field("blkiotune/device", LIVE, "set_blkio_parameters", goes=True, goes_where="where it has no weight"),
+    Field("blkiotune/device/weight", NEXT_BOOT),
     *_rows(LIVE, "set_lifecycle_action", "", "on_poweroff on_reboot on_crash"),
     Field("devices/disk[]", LIVE, "attach_device", "on the buses virtio, scsi and usb", goes=True),
     Field("devices/disk/source", LIVE, "update_device", "in a CD-ROM or floppy drive", goes=True),
@@ -118,9 +124,15 @@ OPTIONS: Dict[str, str] = {
 }
 
 
+#: Those of them with a value that takes the field away.
+TAKEN_AWAY = ("title", "description", "metadata", "disks", "disks.path", "interfaces", "graphics.password", "guest_agent")
+
+
 def effect(option: str) -> str:
-    """The sentence of an option's documentation that says when a running guest gets it."""
-    return sentence(_BY_PATH[OPTIONS[option]])
+    """The sentences of an option's documentation that say when a running guest gets it, and loses it."""
+    row = _BY_PATH[OPTIONS[option]]
+    lost = loss(row) if option in TAKEN_AWAY else ""
+    return f"{sentence(row)} {lost}" if lost else sentence(row)
 
 
 #: Behind the sentence of what comes and goes.
@@ -134,3 +146,25 @@ def sentence(row: Field) -> str:
         at_once = f"at once {row.where}, else at its next start" if row.where else "at once"
         return f"A running guest gets or loses one {at_once}. {KEPT}"
     return f"A running guest gets it at once {row.where}, else at its next start." if row.where else "A running guest gets it at once."
+
+
+#: What libvirt takes from no running guest, or prints as long as it runs.
+KEEPS = "What is taken away goes at its next start."
+
+
+def loss(row: Field) -> str:
+    """The sentence that says when a running guest loses it, empty where that is as with getting it."""
+    if row.when == NEXT_BOOT or (row.goes and not row.goes_where):
+        return ""
+    return f"What is taken away goes at once {row.goes_where}, else at its next start." if row.goes else KEEPS
+
+
+def loss_of_all(rows: Mapping[str, Field]) -> str:
+    """The same where all of it goes together. rows: option → its field."""
+    live = {option: row for option, row in rows.items() if row.when == LIVE}
+    sentences = {loss(row) for row in live.values()}
+    if len(sentences) <= 1:
+        return sentences.pop() if sentences else ""
+    *names, last = (f"C({option})" for option, row in live.items() if row.goes)
+    first = f"{', '.join(names)} and {last}" if names else last
+    return f"{KEEPS[:-1]}, except for {first}, which say so themselves."

@@ -174,6 +174,7 @@ class Observed:
     record: what the last define of a request that libvirt did not keep whole left behind: digests of the request and of its outcome.
     uuid_holder: who else has the UUID that the wish names. mac_holders: MAC addresses that are new to it, and who has them already.
     virt_type, arch: of a new guest on this host. machine_id: what its MAC addresses are made from.
+    cpus: those of a thread that may run anywhere, empty where that is not known, or not asked as nothing is pinned.
     """
 
     inactive: Optional[Node] = None
@@ -192,6 +193,7 @@ class Observed:
     virt_type: str = "kvm"
     arch: str = ""
     machine_id: str = ""
+    cpus: str = ""
 
 
 def from_params(params: Mapping[str, Any]) -> Desired:

@@ -87,7 +87,7 @@ def _converge_running(
     if active is None or definition is None:
         return [], observed, ()
     asked = bool(change and "currentMemory" in (change.changes or ()))
-    guest = Guest(desired.name, active, observed.state == "running", observed.balloon, asked, desired.timeout, desired.force)
+    guest = Guest(desired.name, active, observed.state == "running", observed.balloon, asked, desired.timeout, desired.force, observed.cpus)
     live = go_live(guest, desired.wish, definition)
     after = replace(observed, active=live.active)
     if desired.restart == "never" or not pending_fields(after, desired):

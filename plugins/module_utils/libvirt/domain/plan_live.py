@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ...engine.plan import Action
 from ..xmlmerge import differences, merge
 from ..xmltree import Node, render
 from . import actions as a
 from .fields import row_of
+from .pins import PINS, pins_of, same_thread, unpinned, without_hollow
+from .plan_live_blkio import device_limits, of_devices
 from .plan_live_devices import devices
 from .plan_live_part import Guest, live_part, outside_the_balloon, with_text
 from .plan_live_threads import thread_ids, threads_come, threads_go
 from .rules import RULES
+from .same import UNLIMITED
 
 #: KiB that the balloon rounds to. Source: VIRTIO_BALLOON_PFN_SHIFT.
 _BALLOON_STEP = 4
@@ -61,16 +64,18 @@ def _settings(guest: Guest, active: Node, wish: Node, kept: Tuple[str, ...]) -> 
     part = live_part(wish.without("devices", "currentMemory", "vcpu"), "", frozenset({"iothreads"}))
     if part is None:
         return active, []
-    part = _of_what_runs(part, active)
+    widest = unpinned(active, guest.cpus)
+    part = _of_what_runs(part, active, widest)
     changes = [label for label in differences(active, part, RULES) if label not in kept]
     if not changes:
         return active, []
-    after = merge(active, part, RULES)
-    return after, _setting_steps(guest.name, active, part, after)
+    after = without_hollow(merge(active, part, RULES))
+    return after, _setting_steps(guest.name, active, part, after, widest)
 
 
-def _of_what_runs(part: Node, active: Node) -> Node:
-    """Without the pins of vCPUs and IO threads that come with the next start."""
+def _of_what_runs(part: Node, active: Node, widest: str) -> Node:
+    """Without the pins of vCPUs and IO threads that come with the next start, without the end of pins where nobody knows what comes then, and
+    without what a device of the host cannot have at once."""
     most, threads = active.get("vcpu") or "1", thread_ids(active)
 
     def there(pin: Node) -> bool:
@@ -79,11 +84,17 @@ def _of_what_runs(part: Node, active: Node) -> Node:
             return vcpu.isdigit() and most.isdigit() and int(vcpu) < int(most)
         return pin.tag != "iothreadpin" or (thread.isdigit() and int(thread) in threads)
 
-    children = (replace(one, children=tuple(filter(there, one.children))) if one.tag == "cputune" else one for one in part.children)
-    return replace(part, children=tuple(children))
+    def tuning(one: Node) -> Node:
+        if one.tag == "blkiotune":
+            return of_devices(one, active.find("blkiotune"))
+        if one.tag != "cputune":
+            return one
+        return replace(one, children=tuple(filter(there, one.children)), owned=one.owned if widest else one.owned - PINS.keys())
+
+    return replace(part, children=tuple(map(tuning, part.children)))
 
 
-def _setting_steps(name: str, old: Node, part: Node, after: Node) -> List[Action]:
+def _setting_steps(name: str, old: Node, part: Node, after: Node, widest: str) -> List[Action]:
     steps: List[Action] = []
     for tag in ("title", "description"):
         if (old.get(tag) or "") != (after.get(tag) or ""):
@@ -100,9 +111,12 @@ def _setting_steps(name: str, old: Node, part: Node, after: Node) -> List[Action
             steps.append(a.SetLifecycleAction(name, event, to))
     for pin in _children(part, "cputune"):
         steps += _pin(name, pin, _children(old, "cputune"))
+    for pin in pins_of(old):
+        if not any(same_thread(pin, one) for one in pins_of(after)):
+            steps += _pin(name, pin.with_attributes(cpuset=widest), _children(old, "cputune"))
     for tag in ("cputune", "memtune", "blkiotune"):
-        steps += _parameters(name, tag, _children(part, tag), _children(old, tag))
-    return steps
+        steps += _parameters(name, tag, (*_children(part, tag), *_lifted(tag, old, after)), _children(old, tag))
+    return steps + device_limits(name, old.find("blkiotune"), after.find("blkiotune"))
 
 
 def _namespace(node: Node) -> str:
@@ -121,6 +135,13 @@ def _events(after: Node) -> Tuple[str, ...]:
 def _children(node: Node, tag: str) -> Tuple[Node, ...]:
     found = node.find(tag)
     return found.children if found else ()
+
+
+def _lifted(tag: str, old: Node, after: Node) -> Sequence[Node]:
+    """Limits that are none any more."""
+    stay = {one.tag for one in _children(after, tag)}
+    gone = [one for one in _children(old, tag) if tag == "memtune" and one.tag not in stay]
+    return [replace(one, text=str(UNLIMITED)) for one in gone]
 
 
 def _pin(name: str, pin: Node, old: Tuple[Node, ...]) -> List[Action]:

@@ -10,7 +10,7 @@ from typing import FrozenSet, Optional, Tuple
 
 from ..xmlmerge import below_of
 from ..xmltree import Node
-from .fields import LIVE, row_of
+from .fields import LIVE, TABLE, row_of
 
 _NAMES = re.compile(r"\[[^]]*\]")
 
@@ -21,6 +21,7 @@ class Guest:
 
     runs: whether its CPUs do; a paused guest gives nothing back. balloon: whether its balloon answers, and stands still.
     asked: whether this run changes the definition's currentMemory. timeout, force: as the task says.
+    cpus: as Observed has them.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Guest:
     asked: bool
     timeout: int
     force: bool
+    cpus: str = ""
 
 
 def with_text(tree: Node, tag: str, text: str) -> Node:
@@ -57,7 +59,9 @@ def live_part(node: Node, path: str, dead: FrozenSet[str]) -> Optional[Node]:
         row = row_of(field)
         return row.when == LIVE and row.path not in dead and (row.goes or not goes)
 
-    children = (live_part(child, below_of(path, child.tag), dead) for child in node.children)
+    gone = {tag: below_of(path, tag) for tag in sorted(node.owned) if tag[:1] != "@" and node.find(tag) is None}
+    groups = tuple(Node(tag, owned=_members(below)) for tag, below in gone.items() if not live(below, goes=True) and _members(below))
+    children = (live_part(child, below_of(path, child.tag), dead) for child in (*node.children, *groups))
     part = Node(
         node.tag,
         {name: value for name, value in node.attributes.items() if live(f"{path}@{name}")},
@@ -68,3 +72,9 @@ def live_part(node: Node, path: str, dead: FrozenSet[str]) -> Optional[Node]:
     )
     bare = not node.says_something and live(path)  # that it is there is all that it says
     return part if part.says_something or bare else None
+
+
+def _members(path: str) -> FrozenSet[str]:
+    """What goes at once of an element that as a whole does not."""
+    below = (row.path[len(path) + 1 :] for row in TABLE if row.goes and row.path.startswith(path + "/"))
+    return frozenset(name for name in below if not re.search(r"[/@[]", name))

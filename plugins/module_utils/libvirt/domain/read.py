@@ -12,10 +12,12 @@ from ...engine.errors import Failure
 from ...engine.host import Host
 from ..connection import Connection
 from ..record import split_record
+from ..spelling import set_of_numbers
 from ..uri import driver, is_local
 from ..xmlmerge import canonical
 from ..xmltree import Node, parse
 from .model import AUTO, Desired, Observed
+from .pins import pins_of, without_idle_pins
 from .read_disks import disks_of
 from .rules import RULES
 
@@ -67,11 +69,13 @@ def observe(connection: Connection, guest: Any) -> Observed:
     persistent = bool(guest.isPersistent())
     state = state_word(api, guest.state()[0])
     saved = _saved(guest, connection) if state == "shutoff" and persistent else None
+    cpus = connection.once("CPUs of threads", lambda: _cpus(connection)) if pins_of(active or saved) else ""
     return Observed(
         inactive=inactive,
-        active=active,
+        active=active and without_idle_pins(active, inactive, cpus),
         state="saved" if saved else state,
-        saved=saved,
+        saved=saved and without_idle_pins(saved, inactive, cpus),
+        cpus=cpus,
         autostart=bool(guest.autostart()) if persistent else False,
         persistent=persistent,
         record=record,
@@ -88,6 +92,15 @@ def _running(connection: Connection, guest: Any) -> Node:
     flags = api.VIR_DOMAIN_XML_SECURE | api.VIR_DOMAIN_XML_MIGRATABLE
     started = canonical(parse(guest.XMLDesc(flags), "libvirt's XML", "domain"), RULES).find("cpu")
     return replace(tree, children=tuple(started if child.tag == "cpu" and started else child for child in tree.children))
+
+
+def _cpus(connection: Connection) -> str:
+    """Those that a thread gets which nothing pins. Not known of another machine, as libvirt does not say which CPUs the kernel keeps isolated."""
+    isolated = connection.host.try_read("/sys/devices/system/cpu/isolated") if is_local(connection.uri) else None
+    if isolated is None or isolated.strip():
+        return ""
+    cpus = _where_supported(connection, connection.virt.getCPUMap)
+    return set_of_numbers(",".join(str(number) for number, online in enumerate(cpus[1]) if online)) if cpus else ""
 
 
 def _where_supported(connection: Connection, ask: Callable[[], Any]) -> Any:

@@ -41,7 +41,7 @@ def same(field: str, observed: Optional[str], desired: str) -> bool:
 
 
 #: KiB from which on a limit is none. Source: VIR_DOMAIN_MEMORY_PARAM_UNLIMITED.
-_UNLIMITED = 9007199254740991
+UNLIMITED = 9007199254740991
 
 _CONTAINERS = {
     "features",
@@ -69,9 +69,11 @@ def implied(path: str, node: Node) -> bool:
     if node.only_takes_away:
         return True
     if path.startswith("memtune/") and node.text.isdigit():
-        return int(node.text) >= _UNLIMITED
+        return int(node.text) >= UNLIMITED
     if path.startswith(("devices/disk/iotune/", "blkiotune/device/")) and node.text == "0":  # no limit
         return True
+    if path == "blkiotune/device":  # nothing but its name
+        return all(child.tag == "path" or implied(f"{path}/{child.tag}", child) for child in node.children)
     if path == "devices/interface/coalesce/rx/frames":
         return node.attributes.get("max", "0") == "0"
     if path.startswith("devices/") and node.tag == "seclabel":  # that a device may have a label, and not which

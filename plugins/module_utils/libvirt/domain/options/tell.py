@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
-from ..fields import LIVE, Field, row_of, row_of_member, sentence
+from ..fields import KEPT, LIVE, Field, loss, loss_of_all, row_of, row_of_member, sentence
 from .rows import Entry, Group, Pairs, Row, Table
 from .write import split_field, split_segment
 
@@ -29,16 +29,17 @@ def leaves(table: Table, above: str = "", name: str = "") -> Iterator[Tuple[str,
             yield name + entry.option, path
 
 
-def documentation(table: Table, above: str = "", told: str = "") -> Dict[str, Any]:
-    """told: what the options above say of when it takes effect."""
-    return {entry.option: _entry(entry, path_of(above, entry.xml), told) for entry in table}
+def documentation(table: Table, above: str = "", told: str = "", told_lost: str = "") -> Dict[str, Any]:
+    """told, told_lost: what the options above say of when it takes effect, and of when it goes."""
+    return {entry.option: _entry(entry, path_of(above, entry.xml), told, told_lost) for entry in table}
 
 
-def _entry(entry: Entry, path: str, told: str) -> Dict[str, Any]:
+def _entry(entry: Entry, path: str, told: str, told_lost: str) -> Dict[str, Any]:
     effect = _effect(entry, path)
-    shown = effect if effect and effect != told and (not told or _live(entry, path)) else ""
+    shown = effect if effect and effect != told and (not told.endswith(KEPT) or _live(entry, path)) else ""
     clears = [entry.kind.says] if isinstance(entry, Row) and entry.kind.says else []
-    lines: List[str] = [entry.says, *clears, *([shown] if shown else [])]
+    lost = _loss(entry, path)
+    lines: List[str] = [entry.says, *clears, *([shown] if shown else []), *([lost] if lost not in ("", told_lost) else [])]
     documented: Dict[str, Any] = {"description": lines}
     if isinstance(entry, Row):
         words = {**entry.kind.spec, **dict(entry.more), **({"required": True} if entry.required else {})}
@@ -48,7 +49,7 @@ def _entry(entry: Entry, path: str, told: str) -> Dict[str, Any]:
     if not isinstance(entry, Group):
         return {**documented, "type": "list", "elements": "str"}
     whole = {"type": "list", "elements": "dict"} if entry.many else {"type": "dict"}
-    return {**documented, **whole, "suboptions": documentation(entry.rows, path, effect or told)}
+    return {**documented, **whole, "suboptions": documentation(entry.rows, path, effect or told, lost or told_lost)}
 
 
 def _live(entry: Entry, path: str) -> bool:
@@ -56,6 +57,23 @@ def _live(entry: Entry, path: str) -> bool:
     if isinstance(entry, Group):
         return any(row_of(field).when == LIVE for _name, field in leaves(entry.rows, path))
     return row_of(path).when == LIVE
+
+
+def _loss(entry: Entry, path: str) -> str:
+    """The sentence on what is taken away, where that can be."""
+    if isinstance(entry, Row):
+        row = row_of(path)
+        return loss(row) if (row.goes_where or entry.kind.clears) else ""
+    if not isinstance(entry, Group):
+        return loss(row_of(path))
+    if entry.many or entry.only:
+        return loss(row_of_member(path))
+    return "" if entry.stays else loss_of_all({one.option: _row_of_entry(one, path) for one in entry.rows})
+
+
+def _row_of_entry(entry: Entry, above: str) -> Field:
+    path = path_of(above, entry.xml)
+    return row_of_member(path) if isinstance(entry, Group) and entry.many else row_of(path)
 
 
 def _effect(entry: Entry, path: str) -> str:
