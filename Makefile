@@ -23,6 +23,8 @@ export ANSIBLE_NOCOWS := 1
 export ANSIBLE_LOCALHOST_WARNING := False
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := False
 export VIRTOPS_COLLECTIONS := $(BUILD)
+# Some environments forbid what spares each of many processes its compiling.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo 'make quickstart       make this machine a virtualization host with a guest alive on it (root)'
@@ -48,8 +50,9 @@ $(TESTS): requirements-test.txt requirements-unit.txt requirements.txt tests/pac
 	@scripts/bootstrap .venv requirements-test.txt test tests/packages.txt
 	@touch $@ $(RUN)
 
-$(BACK_ENDS): scripts/unpacked | $(TESTS)
-	@scripts/unpacked $@ dbus ifupdown netplan.io network-manager
+# systemd-resolved is a package of its own, or where it is not, part of systemd's.
+$(BACK_ENDS): scripts/unpacked Makefile | $(TESTS)
+	@scripts/unpacked $@ dbus ifupdown isc-dhcp-client netplan.io network-manager $$(apt-cache show systemd-resolved 2>/dev/null | sed -n 's/^Package: //p' | head -n 1)
 	@touch $@
 
 quickstart: $(RUN) | $(collection_link)

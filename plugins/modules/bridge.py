@@ -162,7 +162,8 @@ options:
     description:
       - V(true) has the bridge ask for an IPv4 address by DHCP, which the back end of O(persist) does. Refused where there is none.
       - Where the back end begins with it only at its next start (NetworkManager, ifupdown), it is in RV(ignore:pending), unless a lease moved
-        from a port.
+        from a port. A client that looks after that port alone, as ifupdown starts dhclient or udhcpc, then goes on for the bridge.
+      - A lease that moved, and that nobody renews on the bridge before that start (NetworkManager), stays until then and does not run out.
       - V(false) is for static O(addresses). Refused where the only IPv4 address is a lease, unless O(force=true).
       - Where nothing is said, a bridge that takes an address by DHCP over from a port asks for it again.
     type: bool

@@ -52,7 +52,10 @@ _STATE = "mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/syste
 _DAEMONS = {
     "networkd": ["/usr/lib/systemd/systemd-networkd"],
     "networkmanager": ["/usr/sbin/NetworkManager", "--no-daemon"],
+    "resolved": ["/usr/lib/systemd/systemd-resolved"],
 }
+#: Its user, which its package makes when it is installed.
+_RESOLVED = "id systemd-resolve || useradd --system systemd-resolve; mkdir -p /run/systemd/resolve; chown systemd-resolve: /run/systemd/resolve"
 
 
 class Host:
@@ -103,13 +106,15 @@ class Host:
                     running.append(subprocess.Popen([*self.inside, *command], stdout=log, stderr=log, env=_ENV))
                 if name == "bus":
                     self.run("sh", "-c", _STATE)
+                    if "resolved" in daemons:
+                        self.run("sh", "-c", _RESOLVED)
                     until((self.disk / "run/dbus/system_bus_socket").exists, "there is a bus")
             yield
         finally:
             for process in reversed(running):
                 process.terminate()
                 process.wait()
-            for left in ("dbus", "systemd/netif", "NetworkManager"):
+            for left in ("dbus", "systemd/netif", "systemd/resolve", "NetworkManager"):
                 shutil.rmtree(self.disk / "run" / left, ignore_errors=True)
             (self.disk / "run/dbus").mkdir()
 

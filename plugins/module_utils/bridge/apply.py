@@ -15,12 +15,16 @@ from ..engine.plan import Action
 from . import plan_actions as plan
 from . import rollback
 from .fields import bridge_field, port_field
-from .read import PACKAGE, RESOLVECTL, accept_ra_knob
+from .guard import change as changes
+from .guard import clients, names
+from .guard.restore import accept_ra_knob
+from .read import PACKAGE
 
 BRIDGE = "bridge"
 #: How often a batch is tried, and how long to wait before the next time, in seconds.
 TRIES = 5
 PAUSE = 0.2
+CARRIER_SECONDS = 3
 #: What ip says of a line of its batch.
 _FAILED_LINE = re.compile(r"Command failed -:([0-9]+)")
 
@@ -46,10 +50,15 @@ def apply(host: Host, action: Action) -> None:
         host.write_knob(accept_ra_knob(action.target), action.value)
         return
     if isinstance(action, plan.SetDns):
-        for word, given in (("dns", action.nameservers), ("domain", action.search)):
+        for word, given in zip(names.WORDS, (action.nameservers, action.search)):
             if given is not None:
-                host.run([host.require(RESOLVECTL, "systemd-resolved"), word, action.target, *(given or ("",))])
+                host.run([host.require(names.TOOL, "systemd-resolved"), *names.set_argv(word, action.target, given)[1:]])
         return
+    if isinstance(action, plan.MoveClient):
+        _move_client(host, action)
+        return
+    if isinstance(action, plan.SetPortState):
+        _await_carrier(host, action.target)
     of_bridge = isinstance(action, (plan.SetVlans, plan.SetPortState))
     argv = [host.require("bridge" if of_bridge else "ip", PACKAGE), *command(action)]
     batch = action.batch if isinstance(action, (plan.TakePort, plan.GiveBack, plan.SetGateway, plan.SetVlans)) else None
@@ -70,6 +79,26 @@ def apply(host: Host, action: Action) -> None:
             argv=argv,
             stderr=result.stderr,
         )
+
+
+def _await_carrier(host: Host, port: str) -> None:
+    """A port that was just brought up is seen so by the kernel a moment later, which makes a disabled one forwarding."""
+    deadline = time.monotonic() + CARRIER_SECONDS
+    while (host.try_read(f"/sys/class/net/{port}/operstate") or "up").strip() not in ("up", "unknown") and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+
+
+def _move_client(host: Host, action: plan.MoveClient) -> None:
+    running = changes.dhcp_clients().get(action.target)
+    if running is not None:
+        changes.stop_client(running)
+    if action.to is None:
+        return
+    for old, new in action.leases:
+        text = host.try_read(old)
+        if text is not None:
+            host.write(new, clients.renamed(text, action.target, action.to), 0o644)
+    host.run(action.argv)
 
 
 def _run_batch(host: Host, argv: Sequence[str], lines: Sequence[str]) -> Result:

@@ -13,14 +13,14 @@ from ..engine.errors import Failure
 from . import model_words as words
 from . import vlans as vlan_lists
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Value, parsed
+from .guard.restore import PORT_STATES as KERNEL_STATES
 from .model_rollback import Rollback, rollback
 from .model_words import INHERIT, MAC
 from .persist.model import Stored
 from .vlans import Vlans
 
-#: Source: BR_STATE_* in linux/if_bridge.h, in the order of their numbers. The last, blocking, is left out: without a spanning tree the kernel
-#: makes it forwarding at once.
-PORT_STATES = ("disabled", "listening", "learning", "forwarding")
+#: By their numbers. The last, blocking, is left out: without a spanning tree the kernel makes it forwarding at once.
+PORT_STATES = KERNEL_STATES[:-1]
 DEFAULT_ROUTE = "default_route"
 
 SPEC: Dict[str, Any] = {
@@ -180,6 +180,7 @@ class Observed:
     stored: the network configuration. vlans: of the bridge itself. Those of it and of its ports are only read where they are of interest.
     accept_ra: the kernel's own value of it, or that of new interfaces where there is no bridge yet; None without IPv6. resolver: the name
     servers and search domains that systemd-resolved has for it; None where that does not run. resolv_conf: all that the host asks.
+    clients: interface → how its DHCP client was started, where it has one of its own.
     """
 
     name: str
@@ -202,6 +203,7 @@ class Observed:
     accept_ra: Optional[str] = None
     resolver: Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]] = None
     resolv_conf: Tuple[str, ...] = ()
+    clients: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:

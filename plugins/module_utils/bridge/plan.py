@@ -29,11 +29,12 @@ from .plan_actions import (
     SetPortState,
     TakePort,
 )
+from .plan_client import to_bridge, to_port
 from .plan_guard import guarded
 from .plan_move import default_gateways, gateways, give_back, take, takes, to_take
-from .plan_names import live_names, pending
+from .plan_names import live_names, pending, renewed
 from .plan_names import shown as shown_names
-from .plan_persist import persist
+from .plan_persist import persist, target_of
 from .plan_persist import shown as shown_files
 from .plan_vlans import filtering_last, vlans
 from .refuse import refuse_absent, refuse_present
@@ -126,6 +127,7 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
         return Plan(guarded(observed, desired, actions), after)
     refuse_absent(observed, desired)
     heir = give_back(observed, desired, actions)
+    to_port(observed, heir, actions)
     actions.extend(RemovePort(observed.name, port.name) for port in observed.ports if port.name != heir)
     actions.append(DeleteBridge(observed.name))
     after = persist(observed, Observed(observed.name), desired, actions, [])
@@ -140,13 +142,14 @@ def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
         after = _up(after, actions)  # before routes lead through it
     after = _ports(after, desired, actions)
     after = vlans(observed, after, desired, actions)
-    after = _states(after, desired, actions)
     after = _mtu(observed, after, desired, actions)
     after = _addresses(after, desired, actions)
     after = _up(after, actions)
+    after = _states(after, desired, actions)
     after = gateways(after, desired, actions)
     after = persist(observed, after, desired, actions, warnings)
     after = live_names(after, desired, actions)
+    after = to_bridge(observed, after, desired, actions)
     return Plan(guarded(observed, desired, actions), after, pending(observed, after, desired), tuple(warnings))
 
 
@@ -212,13 +215,14 @@ def _ports(observed: Observed, desired: Desired, actions: List[Action]) -> Obser
         actions.extend(RemovePort(observed.name, port.name) for port in released)
         ports = [port for port in ports if port not in released]
     known = {port.name: port for port in ports}
+    kept_up = renewed(observed, target_of(desired, observed.stored, []))
     for name, port in wanted.items():
         link = observed.links[port.name]
         if takes(link, desired):
             if not link.up:
                 actions.append(BringUp(name))
                 link = replace(link, up=True)
-            observed = take(observed, port.name, desired, actions)
+            observed = take(observed, port.name, desired, kept_up, actions)
             current = known.get(name) or Port(link.name, kind=link.kind, mtu=link.mtu, mac=link.mac)
             known[name] = _port(observed, replace(current, up=True), port, actions)
         else:
@@ -240,13 +244,13 @@ def _port(observed: Observed, current: Optional[Port], wanted: WantedPort, actio
 
 
 def _states(observed: Observed, desired: Desired, actions: List[Action]) -> Observed:
-    """After all else of the ports: what ip sets of one has the kernel look at its carrier anew, which makes it forwarding."""
+    """After all else: what ip sets of a port, and a bridge that comes up, have the kernel look at its carrier anew, which makes it forwarding."""
     states = {observed.links[port.name].name: port.state for port in desired.ports or () if port.state is not None}
     touched = {action.target for action in actions if isinstance(action, (SetPortOption, BringUp))}
     touched.update(action.port for action in actions if isinstance(action, (AddPort, TakePort)))
     for port in observed.ports:
         state = states.get(port.name)
-        if state is not None and (port.state != state or port.name in touched):
+        if state is not None and (port.state != state or touched & {port.name, observed.name}):
             actions.append(SetPortState(port.name, state, PORT_STATES.index(state)))
     return replace(observed, ports=tuple(replace(port, state=states.get(port.name) or port.state) for port in observed.ports))
 

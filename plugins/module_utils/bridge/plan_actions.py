@@ -68,6 +68,18 @@ class SetGateway(Action):
 
 
 @dataclass(frozen=True)
+class MoveClient(Action):
+    """A DHCP client goes on for another interface, with its leases; or it ends. target: the interface that it looked after.
+
+    argv: starts it there. leases: the files that it remembers them in, old and new.
+    """
+
+    to: Optional[str]
+    argv: Tuple[str, ...] = field(default=(), metadata=HIDDEN)
+    leases: Tuple[Tuple[str, str], ...] = field(default=(), metadata=HIDDEN)
+
+
+@dataclass(frozen=True)
 class WriteFile(Action):
     """A file of a network configuration, as a whole. target: its path. mode: of a new one; an old one keeps its own."""
 

@@ -8,7 +8,7 @@ from typing import List, Tuple
 
 from ..engine.plan import Action
 from .model import Desired, Observed
-from .plan_actions import ArmRollback, BringUp, ConfirmChange, CreateBridge, ReloadBackend, RemoveFile, SetPortOption, WriteFile
+from .plan_actions import ArmRollback, BringUp, ConfirmChange, CreateBridge, MoveClient, ReloadBackend, RemoveFile, SetPortOption, WriteFile
 
 
 def guarded(observed: Observed, desired: Desired, actions: List[Action]) -> Tuple[Action, ...]:
@@ -18,6 +18,7 @@ def guarded(observed: Observed, desired: Desired, actions: List[Action]) -> Tupl
     links = [link.name for link in observed.links.values()]
     scope = tuple(dict.fromkeys([observed.name, *(port.name for port in observed.ports), *links]))
     files = tuple(action.target for action in actions if isinstance(action, (WriteFile, RemoveFile)))
+    files += tuple(path for action in actions if isinstance(action, MoveClient) for pair in action.leases for path in pair)
     reload = tuple(action.argv for action in actions if isinstance(action, ReloadBackend))
     armed = ArmRollback(observed.name, desired.rollback.timeout, desired.rollback, scope, files or None, reload)
     last = (ConfirmChange(observed.name, desired.rollback),) if desired.rollback.word is None else ()

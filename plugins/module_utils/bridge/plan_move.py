@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
-from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action
-from .guard.routes import Words, in_order, is_of_kernel, on_device
+from .guard.routes import Words, in_order, is_of_kernel, lasting, on_device
 from .guard.routes import gateways as gateways_of
 from .model import Address, Desired, Link, Observed, Port, is_link_local
 from .plan_actions import GiveBack, SetGateway, TakePort
+
+Renewed = Callable[[Link, Address], bool]
 
 _DEFAULT = {"4": "default", "6": "::/0"}
 
@@ -28,10 +30,13 @@ def to_take(observed: Observed, desired: Desired) -> List[Link]:
     return [link for link in found if takes(link, desired)]
 
 
-def take(observed: Observed, asked_for: str, desired: Desired, actions: List[Action]) -> Observed:
-    """A port with what it has, in one batch. asked_for: what the user calls it."""
+def take(observed: Observed, asked_for: str, desired: Desired, renewed: Renewed, actions: List[Action]) -> Observed:
+    """A port with what it has, in one batch. asked_for: what the user calls it.
+
+    renewed: whether somebody keeps a lease of the port's up on the bridge. One that nobody does would run out, and cut the host off then.
+    """
     link, bridge = observed.links[asked_for], observed.name
-    words = {item.cidr: item.words for item in link.held}
+    words = {item.cidr: item.words if renewed(link, item) else lasting(item.words) for item in link.held}
     kept = [cidr for cidr in words if desired.addresses is None or cidr in desired.addresses]
     there = {item.cidr for item in observed.addresses}
     new = [cidr for cidr in desired.addresses or () if cidr not in words and cidr not in there]

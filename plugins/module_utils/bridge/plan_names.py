@@ -13,11 +13,12 @@ from typing import Any, Dict, List, Tuple
 
 from ..engine.errors import Failure
 from ..engine.plan import Action
-from .model import Desired, Link, Observed
+from .model import Address, Desired, Link, Observed
 from .persist import netplan
 from .persist.model import ACCEPT_RA, IFUPDOWN, NETPLAN, NETWORKD, NETWORKMANAGER, NONE, Stored
 from .plan_actions import SetAcceptRa, SetDns
-from .plan_move import to_take
+from .plan_client import leases_of
+from .plan_move import Renewed, to_take
 
 
 def _daemon(stored: Stored) -> str:
@@ -28,6 +29,19 @@ def _daemon(stored: Stored) -> str:
 def _serves(stored: Stored) -> bool:
     """Whether a daemon acts on our files as soon as they are read."""
     return _daemon(stored) == NETWORKD and NETWORKD in stored.running
+
+
+def renewed(before: Observed, backend: str) -> Renewed:
+    """Whether a lease of a port's that moves to the bridge is kept up there. backend: what is to keep the bridge."""
+    serves = _serves(replace(before.stored, backend=backend))
+
+    def by_somebody(link: Link, item: Address) -> bool:
+        if serves or not item.dynamic:
+            return True
+        # The kernel does so for what routers advertise, unless it was told to leave that to NetworkManager.
+        return NETWORKMANAGER not in before.stored.running if ":" in item.cidr else link.name in before.clients
+
+    return by_somebody
 
 
 def _in_kernel(observed: Observed) -> bool:
@@ -78,7 +92,7 @@ def pending(before: Observed, after: Observed, desired: Desired) -> Tuple[str, .
     """What is kept, and nobody does before the next start of the network."""
     if after.stored.backend == NONE or _serves(after.stored):
         return ()
-    leased = list(before.leased) + [item for link in to_take(before, desired) for item in _leases(link, desired)]
+    leased = list(before.leased) + [item for link in to_take(before, desired) for item in leases_of(link, desired)]
     found = [
         name
         for name, wanted, six in (("dhcp4", desired.dhcp4, False), ("dhcp6", desired.dhcp6, True))
@@ -88,10 +102,6 @@ def pending(before: Observed, after: Observed, desired: Desired) -> Tuple[str, .
         found.append("accept_ra")
     names = {*(desired.nameservers or ()), *(desired.search or ())}
     return (*found, *(["dns"] if after.resolver is None and names - set(after.resolv_conf) else []))
-
-
-def _leases(link: Link, desired: Desired) -> List[Any]:
-    return [item for item in link.held if item.dynamic and (desired.addresses is None or item.cidr in desired.addresses)]
 
 
 def shown(observed: Observed, desired: Desired) -> Dict[str, Any]:

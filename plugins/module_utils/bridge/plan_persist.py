@@ -15,6 +15,7 @@ from .model import Desired, Observed
 from .persist import ifupdown, netplan, networkd, networkmanager
 from .persist.model import AUTO, IFUPDOWN, NETPLAN, NETWORKD, NETWORKMANAGER, NONE, Kept, Stored, Wanted, Words
 from .plan_actions import ReloadBackend, RemoveFile, WriteFile
+from .plan_client import leased4
 from .plan_move import possible, to_take
 
 BACKENDS: Tuple[Tuple[str, Any], ...] = (
@@ -31,7 +32,7 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def persist(before: Observed, after: Observed, desired: Desired, actions: List[Action], warnings: List[str]) -> Observed:
     """Has the files say what the bridge is after this run. Returns what is there then."""
     stored = before.stored
-    target = _target(desired, stored, warnings) if desired.present else NONE
+    target = target_of(desired, stored, warnings) if desired.present else NONE
     kept = None if target == NONE else _kept(before, after, desired)
     files: Dict[str, str] = dict(stored.files)
     for name, backend in BACKENDS:
@@ -49,7 +50,7 @@ def shown(observed: Observed) -> Dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _target(desired: Desired, stored: Stored, warnings: List[str]) -> str:
+def target_of(desired: Desired, stored: Stored, warnings: List[str]) -> str:
     """Where nothing is said, what keeps the bridge already goes on doing so."""
     if desired.persist is None:
         return stored.backend
@@ -103,7 +104,7 @@ def _kept(before: Observed, after: Observed, desired: Desired) -> Kept:
         addresses = tuple(item.cidr for item in ours)
     else:
         addresses = _followed(base.addresses, [item.cidr for item in before.addresses], [item.cidr for item in ours])
-    leased = _leased(before, desired) or (base.leased and desired.addresses is None)
+    leased = leased4(before, desired) or (base.leased and desired.addresses is None)
     asks4 = _said(_said(desired.dhcp4, base.dhcp4), leased)
     ports = _ports(before, after, desired)
     port_vlans = {**base.port_vlans, **{before.links[port.name].name: port.vlans for port in desired.ports or () if port.vlans is not None}}
@@ -145,11 +146,6 @@ def _lasting(words: Words) -> bool:
     """Routes that somebody set. Those of clients and of routing daemons are theirs to make again."""
     proto = words[words.index("proto") + 1] if "proto" in words else "boot"
     return proto in ("boot", "static") and "expires" not in words
-
-
-def _leased(before: Observed, desired: Desired) -> bool:
-    held = [item for link in to_take(before, desired) for item in link.held if desired.addresses is None or item.cidr in desired.addresses]
-    return any(item.dynamic and ":" not in item.cidr for item in (*before.leased, *held))
 
 
 def _mac(before: Observed, after: Observed, desired: Desired) -> Optional[str]:

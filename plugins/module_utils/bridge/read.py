@@ -12,6 +12,8 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 from ..engine.errors import Failure, NotReady
 from ..engine.host import Host
 from .fields import BRIDGE_FIELDS, PORT_FIELDS, Field, Value
+from .guard import clients, names
+from .guard.restore import accept_ra_knob
 from .guard.routes import Words, address_words, cidr, described, devices, is_of_kernel
 from .model import DEFAULT_ROUTE, Address, Desired, Link, Observed, Port
 from .persist.read import stored
@@ -19,9 +21,6 @@ from .plan_move import uplink
 from .vlans import Vlans, from_kernel
 
 PACKAGE = "iproute2"
-RESOLVECTL = "resolvectl"
-#: What systemd-resolved keeps while it runs.
-_RESOLVED = "/run/systemd/resolve/stub-resolv.conf"
 
 # Source: include/uapi/linux/netdevice.h: NET_ADDR_SET, an address that was set and that ports do not change.
 ADDRESS_SET = "3"
@@ -33,7 +32,7 @@ def read(host: Host, desired: Desired) -> Observed:
     routes = {family: from_json(_routes(host, ip, family)) for family in ("4", "6")}
     routed = default_route_devices([*routes["4"], *routes["6"]])
     session = session_address(os.environ.get("SSH_CONNECTION", ""))
-    observed = replace(parse_bridge(links, desired.name, routed), stored=stored(host, desired.name, links))
+    observed = replace(parse_bridge(links, desired.name, routed), stored=stored(host, desired.name, links), clients=_clients(host))
     if observed.exists:
         assigned = host.try_read(f"/sys/class/net/{desired.name}/addr_assign_type") or ""
         observed = replace(
@@ -51,6 +50,10 @@ def read(host: Host, desired: Desired) -> Observed:
     return observed
 
 
+def _clients(host: Host) -> Dict[str, Tuple[str, ...]]:
+    return {link: client.argv for link, client in clients.running(host.list(clients.FOLDER), host.try_read).items()}
+
+
 def _names(host: Host, observed: Observed, desired: Desired) -> Observed:
     """What of the network is not ip's: read where somebody speaks of it."""
     if desired.accept_ra is not None:
@@ -58,21 +61,12 @@ def _names(host: Host, observed: Observed, desired: Desired) -> Observed:
         found = (host.try_read(accept_ra_knob(observed.name)) or "").strip() if observed.exists else default
         observed = replace(observed, accept_ra=found or None)
     if desired.nameservers is not None or desired.search is not None:
-        tool = host.which(RESOLVECTL) if host.exists(_RESOLVED) else None
+        tool = host.which(names.TOOL) if host.exists(names.RUNNING) else None
         observed = replace(observed, resolv_conf=tuple(resolver_words(host.try_read("/etc/resolv.conf") or "")))
         if tool:
-            said = [_of_link(host.run([tool, word, observed.name], check=False).stdout) if observed.exists else () for word in ("dns", "domain")]
+            said = [names.of_link(host.run([tool, word, observed.name], check=False).stdout) if observed.exists else () for word in names.WORDS]
             observed = replace(observed, resolver=(said[0], said[1]))
     return observed
-
-
-def accept_ra_knob(bridge: str) -> str:
-    return f"/proc/sys/net/ipv6/conf/{bridge}/accept_ra"
-
-
-def _of_link(text: str) -> Tuple[str, ...]:
-    """What "resolvectl dns LINK" says: Link 3 (br0): 203.0.113.53."""
-    return tuple(text.partition("): ")[2].split())
 
 
 def resolver_words(text: str) -> List[str]:

@@ -15,7 +15,7 @@ from ..engine.errors import Failure
 from ..engine.host import Host, explained
 from .checks import unanswered
 from .guard import change as changes
-from .guard import files, restore, routes, watchdog
+from .guard import clients, files, names, restore, routes, watchdog
 from .model_rollback import Rollback
 from .plan_actions import ArmRollback
 
@@ -55,6 +55,8 @@ def arm(host: Host, action: ArmRollback) -> None:
                 "timeout": action.timeout,
                 "taken": changes.boottime(),
                 "network": changes.observe(),
+                "names": changes.observe_names(action.target),
+                "clients": {link: list(client.argv) for link, client in changes.dhcp_clients().items() if link in action.scope},
                 "files": saved,
                 "reload": [list(argv) for argv in action.reload],
             }
@@ -100,7 +102,7 @@ def _copy_code(folder: str) -> str:
     code = os.path.join(folder, "code")
     os.makedirs(os.path.join(code, "guard"))
     _write(os.path.join(code, "guard", "__init__.py"), "")
-    for part in (changes, files, restore, routes, watchdog):
+    for part in (changes, clients, files, names, restore, routes, watchdog):
         name = part.__name__
         source = importlib.import_module(name).__loader__.get_source(name)  # type: ignore[union-attr]  # all loaders of ours have it
         _write(os.path.join(code, "guard", name.rpartition(".")[2] + ".py"), source)

@@ -18,8 +18,9 @@ import time
 from contextlib import suppress
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from . import clients, names
 from .files import forget_files, restore_files, sync
-from .restore import Command, restore
+from .restore import WRITE, Command, accept_ra_knob, restore
 
 Json = Dict[str, Any]
 
@@ -101,7 +102,46 @@ def observe() -> Json:
         "rules4": _json("ip", "-j", "-4", "rule", "show"),
         "rules6": _json("ip", "-j", "-6", "rule", "show"),
         "vlans": _json("bridge", "-j", "vlan", "show"),
+        "accept_ra": _accept_ra(),
     }
+
+
+def _accept_ra() -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    with suppress(OSError):  # a kernel without IPv6 has none
+        for name in os.listdir("/proc/sys/net/ipv6/conf"):
+            with suppress(OSError), open(accept_ra_knob(name), encoding="ascii") as handle:
+                found[name] = handle.read().strip()
+    return found
+
+
+def observe_names(link: str) -> Dict[str, List[str]]:
+    """Empty where systemd-resolved does not run, or does not know the interface."""
+    if not os.path.exists(names.RUNNING):
+        return {}
+    said = {word: _tool([names.TOOL, word, link]) for word in names.WORDS}
+    return {word: list(names.of_link(answer.stdout)) for word, answer in said.items() if not answer.returncode}
+
+
+def dhcp_clients() -> Dict[str, clients.Client]:
+    """Interface → its own DHCP client."""
+    try:
+        return clients.running(sorted(os.listdir(clients.FOLDER)), _text)
+    except OSError:
+        return {}
+
+
+def _text(path: str) -> Optional[str]:
+    with suppress(OSError, ValueError), open(path, encoding="utf-8") as handle:
+        return handle.read()
+    return None
+
+
+def stop_client(client: clients.Client) -> None:
+    """At once: asked to end, some take the address away, and give it back to the server."""
+    with suppress(OSError):
+        os.kill(client.pid, signal.SIGKILL)
+        os.unlink(client.path)
 
 
 class Change:
@@ -173,6 +213,8 @@ class Change:
 
     def roll_back(self, reason: str, on_boot: bool = False) -> None:
         """Restore everything. May be called again after it was interrupted."""
+        if not on_boot:
+            self._stop_clients()  # which would write their files, and set their addresses, once more
         files = restore_files(self.snapshot["files"])
         failed: List[str] = []
         done: List[str] = []
@@ -183,6 +225,8 @@ class Change:
             failed += [" ".join(argv) for argv in reload if _tool(argv).returncode]
         if not on_boot:
             left = self._restore_network(done)
+            failed += self._restore_names(done)
+            failed += self._start_clients(done)
         self.note(reason=reason, files=files, commands=done[:40], failed=failed, left=[" ".join(command) for command in left][:20])
         self.go("rolling_back", "rolled_back")
         self.finish()
@@ -196,9 +240,37 @@ class Change:
                 return []
             done += [" ".join(command) for command in commands]
             for argv, batch in in_batches(commands):
-                _tool([*argv, "-force", "-batch", "-"], stdin="".join(" ".join(words) + "\n" for words in batch))
+                if argv == (WRITE,):
+                    _write_knobs(batch)
+                else:
+                    _tool([*argv, "-force", "-batch", "-"], stdin="".join(" ".join(words) + "\n" for words in batch))
             time.sleep(0.1 * attempt)
         return commands
+
+    def _stop_clients(self) -> None:
+        for link, client in dhcp_clients().items():
+            if link in self.snapshot["scope"] and link not in self.snapshot.get("clients", {}):
+                stop_client(client)
+
+    def _start_clients(self, done: List[str]) -> List[str]:
+        """Those that ran before, and do not any more. Returns what failed."""
+        there = dhcp_clients()
+        commands = [clients.moved(argv, link, link) for link, argv in self.snapshot.get("clients", {}).items() if link not in there]
+        done += [" ".join(argv) for argv in commands]
+        return [" ".join(argv) for argv in commands if _tool(argv).returncode]
+
+    def _restore_names(self, done: List[str]) -> List[str]:
+        """After all else, because a bus that does not answer takes its time. Returns what failed."""
+        bridge, before = self.snapshot["bridge"], self.snapshot.get("names")
+        commands = names.restore(bridge, before, observe_names(bridge)) if before else []
+        done += [" ".join(argv) for argv in commands]
+        return [" ".join(argv) for argv in commands if _tool(argv).returncode]
+
+
+def _write_knobs(given: Sequence[Command]) -> None:
+    for path, value in given:
+        with suppress(OSError), open(path, "w", encoding="ascii") as handle:
+            handle.write(value)
 
 
 def in_batches(commands: Sequence[Command]) -> List[Tuple[Command, List[Command]]]:

@@ -8,7 +8,7 @@ it went, and planning again after everything was restored asks for nothing.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .routes import address_words, cidr, devices, in_order, is_automatic, key, route_words
 
@@ -72,14 +72,18 @@ _SHOWN_AS = {
     "mcast_startup_query_count": "mcast_startup_query_cnt",
 }
 _PORT_SHOWN_AS = {"mcast_router": "multicast_router"}
+#: Source: BR_STATE_* in linux/if_bridge.h, in the order of their numbers.
+PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+#: A command that is no program's: the path of a file of the kernel's, and what to write there.
+WRITE = "write"
 # Kept in ticks of the kernel's clock: an odd hundredth of a second is the even one above it (see the table of fields).
 _TIMES = ("forward_delay", "hello_time", "max_age", "ageing_time")
 
 
 def restore(before: Mapping[str, Any], now: Mapping[str, Any], scope: Sequence[str], passed: float = 0) -> List[Command]:
-    """The commands, in order; the first word is the tool, ip or bridge.
+    """The commands, in order; the first word is the tool, ip or bridge, or WRITE.
 
-    before, now: what watchdog.observe gave: links with addresses, routes and rules of both families, vlans.
+    before, now: what change.observe gave: links with addresses, routes and rules of both families, vlans, accept_ra.
     scope: the interfaces that the change was about; no other is touched. passed: seconds since the snapshot.
     """
     old = {item["ifname"]: item for item in before["links"] if item["ifname"] in scope}
@@ -101,6 +105,9 @@ def restore(before: Mapping[str, Any], now: Mapping[str, Any], scope: Sequence[s
         commands.extend(_addresses(item, new.get(name, {}), passed))
     commands.extend(_routes(before, now, scope, passed))
     commands.extend(_rules(before, now))
+    commands.extend(_router_advertisements(before, now, old))
+    for name, item in old.items():
+        commands.extend(_port_state(item, new.get(name), old.get(item.get("master", ""))))
     return commands
 
 
@@ -138,6 +145,27 @@ def _number(word: str, value: Any) -> str:
     if word in _TIMES and isinstance(value, int):
         return str(value + value % 2)
     return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _router_advertisements(before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> Iterator[Command]:
+    old, new = before.get("accept_ra", {}), now.get("accept_ra", {})
+    for name in names:
+        if name in old and name in new and old[name] != new[name]:
+            yield (WRITE, accept_ra_knob(name), old[name])
+
+
+def accept_ra_knob(link: str) -> str:
+    return f"/proc/sys/net/ipv6/conf/{link}/accept_ra"
+
+
+def _port_state(old: Mapping[str, Any], new: Optional[Mapping[str, Any]], bridge: Optional[Mapping[str, Any]]) -> Iterator[Command]:
+    """After all else of the port, which has the kernel look at its carrier anew. With a spanning tree the state is the kernel's own work."""
+    if not new or not bridge or bridge.get("linkinfo", {}).get("info_data", {}).get("stp_state"):
+        return
+    state, live = (item.get("linkinfo", {}).get("info_slave_data", {}).get("state") for item in (old, new))
+    there = old.get("master") == new.get("master") and all("LOWER_UP" in item["flags"] for item in (old, new))
+    if there and state in PORT_STATES and state != live:
+        yield ("bridge", "link", "set", "dev", old["ifname"], "state", str(PORT_STATES.index(state)))
 
 
 def _addresses(old: Mapping[str, Any], new: Mapping[str, Any], passed: float) -> Iterator[Command]:

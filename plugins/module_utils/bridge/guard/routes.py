@@ -13,6 +13,7 @@ Words = Tuple[str, ...]
 _AUTOMATIC_TYPES = ("local", "broadcast", "anycast", "multicast")
 _AUTOMATIC_NETWORKS = ("fe80::/64", "ff00::/8", "multicast")
 _FOREVER = 2**32 - 1  # seconds; what ip shows as the lifetime of an address without one
+_YEARS = str(10 * 365 * 24 * 3600)  # seconds
 
 
 def cidr(entry: Mapping[str, Any]) -> str:
@@ -37,6 +38,12 @@ def address_words(entry: Mapping[str, Any], passed: float = 0) -> Words:
     if entry.get("family") == "inet6":
         found.append("nodad")  # it answered here a moment ago: asking the network again would only make it silent for a second
     return (*found, *(flag for flag in ("noprefixroute", "mngtmpaddr", "home") if entry.get(flag)))
+
+
+def lasting(words: Sequence[str]) -> Words:
+    """The same address, for as long as this host runs, and still told from one that somebody set."""
+    ends = ("valid_lft", "preferred_lft")
+    return tuple(_YEARS if index and words[index - 1] in ends and word != "0" else word for index, word in enumerate(words))
 
 
 def devices(route: Mapping[str, Any]) -> List[str]:
