@@ -11,18 +11,21 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.fields import FIELDS
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.read import Mount, hierarchy
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.unified import UNIFIED_PROPERTIES
 from support.cgroups import (
     ALONE,
     ELSEWHERE,
+    MIB,
     NAME,
     TRIES,
     converge_here,
     cycle_here,
+    device_number,
     knob,
     loop_device,
     mounts,
@@ -96,6 +99,44 @@ def test_field_of_cgroup_v2(field, device, bare):
     assert says(file, other_shown, device), knob(file)
 
 
+#: Files by their own names, with two values of each as the kernel says them. A slice has properties for those that are in UNIFIED_PROPERTIES.
+BY_NAME: Dict[str, Tuple[str, str]] = {
+    "cpu.weight": ("300", "50"),
+    "cpu.max": ("50000 50000", "max 100000"),
+    "cpuset.cpus": ("0", "0-1"),
+    "cpuset.mems": ("0", "0"),
+    "memory.min": (str(4 * MIB), "0"),
+    "memory.low": (str(8 * MIB), "0"),
+    "memory.high": (str(48 * MIB), "max"),
+    "memory.max": (str(64 * MIB), "max"),
+    "memory.swap.max": (str(32 * MIB), "max"),
+    "memory.oom.group": ("1", "0"),
+    "pids.max": ("100", "max"),
+    "hugetlb.2MB.max": (str(4 * MIB), "max"),
+}
+
+
+def by_name(files: Iterable[str], other: bool) -> Dict[str, Any]:
+    return {**BASE, "resources": {"unified": {file: BY_NAME[file][other] for file in files}}}
+
+
+def test_files_by_their_own_names(device, bare):
+    line = {"io.max": f"{device_number(device)} wbps=1048576"}
+    for other in (False, True, False):
+        cycle_here(by_name(BY_NAME, other))
+        assert {file: knob(file) for file in BY_NAME} == by_name(BY_NAME, other)["resources"]["unified"]
+    cycle_here({**BASE, "resources": {"unified": line}})
+    assert says("io.max", "wbps=1048576", device) and knob("memory.oom.group") == "1"
+
+
+def test_files_of_slices_by_their_own_names(device, clean):
+    for other in (False, True, False):
+        cycle_here(by_name(UNIFIED_PROPERTIES, other))
+        for file in UNIFIED_PROPERTIES:
+            soon(file, BY_NAME[file][other], device)
+    refused("container_cgroup", by_name(["memory.oom.group"], False), "unsupported_resource", check_mode=True)
+
+
 #: The fields by sets that do not contradict each other, because each change of a unit costs a reload.
 SETS: List[List[str]] = [
     [
@@ -134,12 +175,17 @@ def test_fields_of_slices(number, device, clean):
             if path == "cpu.quota" or path == "cpu.period":  # one file has both
                 text, other_text = "50000 50000", "max"
             wanted = other_text if other and tried.other is not None else text  # as all_of has it
-            deadline = time.monotonic() + 10
-            while not _kernel_says(file, wanted, device) and time.monotonic() < deadline:
-                time.sleep(0.2)  # systemd answers the reload before it has written everything
-            assert _kernel_says(file, wanted, device), (path, wanted, knob(file))
+            soon(file, wanted, device)
     converge_here(all_of(SETS[number], device, False))
     settled("container_cgroup", all_of(SETS[number], device, False))
+
+
+def soon(file: str, text: str, device: str) -> None:
+    """systemd answers the reload before it has written everything."""
+    deadline = time.monotonic() + 10
+    while not _kernel_says(file, text, device) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert _kernel_says(file, text, device), (file, text, knob(file))
 
 
 def _kernel_says(file: str, text: str, device: str) -> bool:

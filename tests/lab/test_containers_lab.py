@@ -19,9 +19,11 @@ def said(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.mark.parametrize(("engine", "bridge", "gateway"), [("docker", "vt-ch0", "198.51.100.1"), ("podman", "podman0", "10.88.0.1")])
-def test_engines_make_containers(engine: str, bridge: str, gateway: str) -> None:
+@pytest.mark.parametrize(("engine", "gateway"), [("docker", "198.51.100.1"), ("podman", "192.0.2.1")])
+def test_engines_make_containers(engine: str, gateway: str) -> None:
     name = f"vt-{engine}"
+    # Older ones of Podman call their bridges as they like.
+    bridge = "vt-ch0" if engine == "docker" else said("podman", "network", "inspect", "--format", "{{.NetworkInterface}}", "vt-pod")
     pid = int(said(engine, "inspect", "--format", "{{.State.Pid}}", name))
     # Podman's containers may not send pings: whoever is let in may.
     is_container([engine, "exec", "--privileged", name], [], pid, name, bridge, gateway, f"vt.slice/{CGROUP}.slice/")

@@ -119,6 +119,11 @@ def remove_all(*names: str) -> None:
         assert not path.exists(), f"{path} is still in use: {(path / 'cgroup.procs').read_text()}"
 
 
+def device_number(device: str) -> str:
+    found = os.stat(device).st_rdev
+    return f"{os.major(found)}:{os.minor(found)}"
+
+
 @contextmanager
 def loop_device(folder: Path) -> Iterator[str]:
     """A block device whose queue shares by weights, as far as this kernel has such queues."""
@@ -128,7 +133,7 @@ def loop_device(folder: Path) -> Iterator[str]:
     device = subprocess.run(["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True).stdout.strip()
     scheduler = Path(f"/sys/block/{Path(device).name}/queue/scheduler")
     weights = Path(v2_root()) / "io.cost.qos"
-    number = f"{os.major(os.stat(device).st_rdev)}:{os.minor(os.stat(device).st_rdev)}"
+    number = device_number(device)
     before = scheduler.read_text().split("[")[1].split("]")[0]
     if weights.exists():
         weights.write_text(f"{number} enable=1")
@@ -256,7 +261,7 @@ def on_device(value: Any, device: str) -> Any:
 
 def says(file: str, text: str, device: str, name: str = NAME) -> bool:
     """Whether the file says the text, or has it in one of its lines."""
-    number = f"{os.major(os.stat(device).st_rdev)}:{os.minor(os.stat(device).st_rdev)}"
+    number = device_number(device)
     now, wanted = knob(file, name), text.replace(LOOP, number)
     if file == "io.max":
         return wanted in " ".join(line for line in now.splitlines() if line.startswith(f"{number} ")) if wanted else number not in now

@@ -8,6 +8,7 @@ Source: opencontainers/runtime-spec config-linux, the kernel's cgroup-v1 and cgr
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..engine.errors import Failure
@@ -42,6 +43,8 @@ def _page_bytes(raw: Any, what: str) -> int:
     return size(raw, what)
 
 
+# Asked for with every look at the table, which a run takes a hundred times.
+@lru_cache(maxsize=None)
 def hugepage_fields(name: str) -> Tuple[Field, Field]:
     """The limits of huge pages of a size: of those in use, and of those reserved. name: as in the files, 2MB.
 

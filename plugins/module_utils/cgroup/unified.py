@@ -27,6 +27,8 @@ UNIFIED_PROPERTIES: Dict[str, str] = {
 }
 
 _UNIFIED = re.compile(r"(?P<controller>cpu|cpuset|hugetlb|io|memory|misc|pids|rdma)\.[A-Za-z0-9_.]+")
+#: Files in bytes, which the kernel rounds down to pages. Others of memory are switches, such as memory.oom.group.
+_BYTES = re.compile(r"memory\.(z?swap\.)?(min|low|high|max)")
 _SUFFIXED = re.compile(r"\d+[KMGT]", re.IGNORECASE)
 
 
@@ -63,6 +65,6 @@ def encode_unified(file: str, text: str, around: Around) -> str:
         return format_lines({name: limits for name, limits in table.items() if limits})
     if file == "cpu.max" and " " not in text:
         return f"{text} {halves(around)[1]}"
-    if file.startswith("memory.") and text.isdigit():
+    if _BYTES.fullmatch(file) and text.isdigit():
         return bytes_text("max")(int(text), around)
     return text

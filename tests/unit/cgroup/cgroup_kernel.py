@@ -4,25 +4,44 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.model import SPEC
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from support.hosts import FakeHost
 
 ROOT = "/sys/fs/cgroup"
+PAGE = os.sysconf("SC_PAGE_SIZE")
 MOUNTINFO = "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
 
 # controller → the files that a cgroup has with it, and what a new one says. Source: kernel 6.1.
 FILES: Dict[str, Dict[str, str]] = {
     "cpu": {"cpu.weight": "100", "cpu.max": "max 100000", "cpu.max.burst": "0", "cpu.idle": "0"},
     "cpuset": {"cpuset.cpus": "", "cpuset.mems": "", "cpuset.cpus.effective": "0-3", "cpuset.mems.effective": "0"},
-    "memory": {"memory.max": "max", "memory.low": "0", "memory.high": "max", "memory.swap.max": "max", "memory.current": "0", "memory.min": "0"},
+    "memory": {
+        "memory.max": "max",
+        "memory.low": "0",
+        "memory.high": "max",
+        "memory.swap.max": "max",
+        "memory.current": "0",
+        "memory.min": "0",
+        "memory.oom.group": "0",
+    },
     "pids": {"pids.max": "max"},
     "io": {"io.max": "", "io.weight": "default 100"},
     "rdma": {"rdma.max": "mlx5_0 hca_handle=max hca_object=max"},
     "hugetlb": {"hugetlb.2MB.max": "max", "hugetlb.2MB.rsvd.max": "max"},
 }
+
+
+def params(resources: Optional[Dict[str, Any]] = None, name: str = "vt/web", **extra: Any) -> Dict[str, Any]:
+    """The module's options as ansible hands them over: what was not said is None."""
+    validated = ArgumentSpecValidator(SPEC["argument_spec"]).validate({"name": name, "resources": resources, **extra})
+    assert not validated.error_messages, validated.error_messages
+    return dict(validated.validated_parameters)
 
 
 class CgroupV2(FakeHost):
@@ -77,7 +96,7 @@ class CgroupV2(FakeHost):
         if name == "cgroup.procs":
             self._move(text, path)
             return
-        if name.startswith("memory.") and text.isdigit():
+        if name.startswith("memory.") and name != "memory.oom.group" and text.isdigit():
             text = str(int(text) // self.page * self.page)
         if name in ("io.max", "io.weight", "rdma.max"):
             text = self._with_line(path, text)

@@ -8,28 +8,18 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.fields import FIELDS
-from ansible_collections.virtops.linux.plugins.module_utils.cgroup.model import SPEC
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.resource import RESOURCE
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
 from ansible_collections.virtops.linux.plugins.module_utils.engine.run import converge
-from cgroup_kernel import ROOT, CgroupV2
+from cgroup_kernel import PAGE, ROOT, CgroupV2, params
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 2**20
 
 
 @pytest.fixture
 def host(tmp_path):
     return CgroupV2(tmp_path, PAGE)
-
-
-def params(resources=None, name="vt/web", **extra):
-    """The options as ansible hands them over: what was not said is None."""
-    validated = ArgumentSpecValidator(SPEC["argument_spec"]).validate({"name": name, "resources": resources, **extra})
-    assert not validated.error_messages, validated.error_messages
-    return validated.validated_parameters
 
 
 def cycle(host, options):
@@ -185,6 +175,12 @@ def test_a_cgroup_without_limits_needs_no_controllers(host):
     writes, resource = cycle(host, params(name="vt"))
     assert writes == [] and resource["paths"] == [f"{ROOT}/vt"]
     settled(host, params(name="vt", resources={"unified": {}}))
+
+
+@pytest.mark.parametrize(("file", "value", "said"), [("memory.oom.group", "1", "1"), ("memory.swap.max", 4 * PAGE + 1, str(4 * PAGE))])
+def test_bytes_alone_are_rounded(host, file, value, said):
+    writes, _resource = cycle(host, params({"unified": {file: value}}))
+    assert writes[-1] == (f"vt/web/{file}", said)
 
 
 def test_unified(host):

@@ -11,10 +11,14 @@ from __future__ import annotations
 import math
 import random
 from decimal import Decimal, getcontext
+from typing import Any, Dict
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.cgroup.convert import io_weight, percent, swap_alone, weight
+from ansible_collections.virtops.linux.plugins.module_utils.cgroup.resource import RESOURCE
 from ansible_collections.virtops.linux.plugins.module_utils.engine.errors import Failure
+from ansible_collections.virtops.linux.plugins.module_utils.engine.run import converge
+from cgroup_kernel import PAGE, ROOT, CgroupV2, params
 
 VALUES = 10000
 # TestConvertCPUSharesToCgroupV2Value
@@ -22,9 +26,12 @@ SHARES = {2: 1, 3: 2, 1024: 100, 262143: 10000, 262144: 10000}
 SHARES_OF_OLD = {2: 1, 262144: 10000}
 # TestConvertBlkIOToIOWeightValue
 BLKIO = {10: 1, 1000: 10000}
-# TestConvertMemorySwapToCgroupV2Value: (memory and swap, memory): swap. Where nothing was said (0), nothing is converted here either.
+# TestConvertMemorySwapToCgroupV2Value: (memory and swap, memory): swap
 SWAP = {(300, -1): 300, (-1, -1): -1, (-1, 1000): -1, (1000, 1000): 0, (500, 200): 300}
 SWAP_REFUSED = [(300, 400)]
+# The same table's rows of what was not said (0) or cannot be: they never come to a conversion here, so the module is asked, in pages.
+SWAP_UNSAID = {(0, 0): None, (-1, 0): "max"}
+SWAP_IMPOSSIBLE = {(-2, 0): "invalid_size", (300, 0): "swap_without_limit", (300, -300): "invalid_size"}
 
 getcontext().prec = 60
 
@@ -47,6 +54,27 @@ def test_published_vectors():
 def test_published_refusals(both, memory):
     with pytest.raises(Failure):
         swap_alone(memory, both)
+
+
+def _memory(both: int, memory: int) -> Dict[str, Any]:
+    """Resources of a vector. Its 0 is "not said"."""
+    said = {"swap": both, "limit": memory}
+    return {"memory": {name: number * PAGE if number > 0 else number for name, number in said.items() if number}}
+
+
+@pytest.mark.parametrize(("vector", "swap"), SWAP_UNSAID.items())
+def test_published_vectors_of_what_was_not_said(tmp_path, vector, swap):
+    host = CgroupV2(tmp_path, PAGE)
+    converge(RESOURCE, host, params({"memory": {"swap_max": 300 * PAGE}}), False)
+    converge(RESOURCE, host, params(_memory(*vector)), False)
+    assert (host.read(f"{ROOT}/vt/web/memory.swap.max") or "").strip() == (swap or str(300 * PAGE))
+
+
+@pytest.mark.parametrize(("vector", "code"), SWAP_IMPOSSIBLE.items())
+def test_published_refusals_of_what_cannot_be(tmp_path, vector, code):
+    with pytest.raises(Failure) as caught:
+        converge(RESOURCE, CgroupV2(tmp_path, PAGE), params(_memory(*vector)), False)
+    assert caught.value.code == code
 
 
 def test_shares_on_generated_values():
