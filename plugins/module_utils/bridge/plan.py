@@ -129,8 +129,8 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
     heir = give_back(observed, desired, actions)
     to_port(observed, heir, actions)
     actions.extend(RemovePort(observed.name, port.name) for port in observed.ports if port.name != heir)
-    actions.append(DeleteBridge(observed.name))
     after = persist(observed, Observed(observed.name), desired, actions, [])
+    actions.append(DeleteBridge(observed.name))  # last: NetworkManager makes a bridge anew that it still has a profile of
     return Plan(guarded(observed, desired, actions), after)
 
 
