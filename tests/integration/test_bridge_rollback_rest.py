@@ -84,14 +84,19 @@ def leased(served: Host, request: pytest.FixtureRequest) -> Host:
     served.run("ip", "link", "set", "dev", "eth0", "up")
     served.run(*CLIENTS[request.param])
     until(lambda: addresses(served, "eth0") == [ADDRESS], "eth0 has its lease")
+    served.run("sh", "-c", f"until [ -s /run/{request.param}.eth0.pid ]; do sleep 0.1; done")  # the last that it does before it only waits
     return served
 
 
 def clients() -> List[str]:
     """The interfaces that a client looks after."""
     pids = subprocess.run(["ip", "netns", "pids", NAMESPACE], check=True, capture_output=True, text=True).stdout.split()
-    words = [Path("/proc", pid, "cmdline").read_text().rstrip("\0").split("\0") for pid in pids if Path("/proc", pid).exists()]
-    return sorted(word for line in words if line[0].endswith(("udhcpc", "dhclient")) for word in line if word in ("eth0", BRIDGE))
+    found = []
+    for pid in pids:
+        with suppress(OSError):  # ended meanwhile
+            words = Path("/proc", pid, "cmdline").read_text().rstrip("\0").split("\0")
+            found += [word for word in words if words[0].endswith(("udhcpc", "dhclient")) and word in ("eth0", BRIDGE)]
+    return sorted(found)
 
 
 def addresses(machine: Host, link: str) -> List[str]:

@@ -31,6 +31,7 @@ STATES = ("new", "armed", "asked", "confirmed", "rolling_back", "rolled_back")
 REPORT_BYTES = 8192  # kept free in advance, so that the report can be written on a full disk
 
 _COMMAND_SECONDS = 20
+_END_SECONDS = 2  # of a process that was killed
 _ATTEMPTS = 8
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -138,10 +139,13 @@ def _text(path: str) -> Optional[str]:
 
 
 def stop_client(client: clients.Client) -> None:
-    """At once: asked to end, some take the address away, and give it back to the server."""
+    """At once: asked to end, some take the address away, and give it back to the server. It is gone when this returns."""
     with suppress(OSError):
         os.kill(client.pid, signal.SIGKILL)
         os.unlink(client.path)
+    deadline = time.monotonic() + _END_SECONDS
+    while _text(f"/proc/{client.pid}/cmdline") and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 class Change:
