@@ -49,7 +49,7 @@ MET = {"cpu.fallback"}
 
 def block_device() -> str:
     """One of this machine's, whatever it is."""
-    found = (f"/dev/{path.name}" for path in sorted(Path("/sys/block").iterdir()))
+    found = (f"/dev/{path.name}" for path in sorted(Path("/sys/block").glob("*")))  # none in a tree without /sys
     return next((path for path in found if Path(path).is_block_device()), "/dev/vt-none")
 
 
