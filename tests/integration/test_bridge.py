@@ -170,24 +170,49 @@ def test_vlan_option(option):
     cycle("bridge", {**BASE, "vlan_filtering": False})
 
 
+# VLANs of the bridge, of its port, other options, and what `bridge vlan show` then says of both
+VLAN_STEPS = [
+    (
+        [{"vid": 10}],
+        [{"vid": 10, "pvid": True, "untagged": True}, {"vid": "20-22"}],
+        {"vlan_filtering": True, "vlan_default_pvid": 0},
+        {BRIDGE: ["10"], "vt-p0": ["10 PVID Egress Untagged", "20", "21", "22"]},
+    ),
+    (
+        [{"vid": 10, "pvid": True, "untagged": True}],
+        [{"vid": 10}, {"vid": 21, "untagged": True}],
+        {},
+        {BRIDGE: ["10 PVID Egress Untagged"], "vt-p0": ["10", "21 Egress Untagged"]},
+    ),
+    # Another default, which the kernel gives to nobody who has a pvid of his own.
+    ([{"vid": 10}], [{"vid": 10}, {"vid": 30, "pvid": True}], {"vlan_default_pvid": 5}, {BRIDGE: ["10"], "vt-p0": ["10", "30 PVID"]}),
+    ([], [], {}, {}),
+]
+
+
+def vlans_shown() -> Dict[str, List[str]]:
+    found: Dict[str, List[str]] = {}
+    for item in json.loads(inside("bridge", "-j", "vlan", "show")):
+        for entry in item["vlans"]:
+            for vid in range(entry["vlan"], entry.get("vlanEnd", entry["vlan"]) + 1):
+                found.setdefault(item["ifname"], []).append(" ".join([str(vid), *entry.get("flags", [])]))
+    return found
+
+
 def test_vlans(veths):
     """Where the kernel has them they are driven, each list against bridge's own words, and elsewhere refused with nothing left behind."""
-    port = {**BASE, "ports": [{"name": "vt-p0", "vlans": [{"vid": 10, "pvid": True, "untagged": True}, {"vid": "20-29"}]}]}
-    own = {**BASE, "vlans": [{"vid": 10}]}
+    own, port, options, _shown = VLAN_STEPS[0]
     apply("bridge", BASE)
     if "vlan_filtering" not in inside("ls", f"/sys/class/net/{BRIDGE}/bridge"):
-        for params in (own, port):
-            assert "built without VLAN filtering" in refused("bridge", params, "unsupported_by_kernel", check_mode=True)
+        for params in ({"vlans": own}, {"ports": [{"name": "vt-p0", "vlans": port}]}):
+            assert "built without VLAN filtering" in refused("bridge", {**BASE, **params}, "unsupported_by_kernel", check_mode=True)
         apply("bridge", {**BASE, "state": "absent"})
-        refused("bridge", {**own, **port}, "unsupported_by_kernel")
+        refused("bridge", {**BASE, **options, "vlans": own, "ports": [{"name": "vt-p0", "vlans": port}]}, "unsupported_by_kernel")
         assert not exists(BRIDGE)
         return
-    cycle("bridge", {**own, **port, "vlan_filtering": True})
-    found = {item["ifname"]: item["vlans"] for item in json.loads(inside("bridge", "-j", "vlan", "show"))}
-    assert found[BRIDGE] == [{"vlan": 10}] and found["vt-p0"][0] == {"vlan": 10, "flags": ["PVID", "Egress Untagged"]} and len(found["vt-p0"]) == 11
-    for given in ([{"vid": "5-6", "untagged": True}, {"vid": 7, "pvid": True}], []):
-        cycle("bridge", {**BASE, "vlans": given, "ports": [{"name": "vt-p0", "vlans": given}]})
-    assert inside("bridge", "-j", "vlan", "show").strip() == "[]"
+    for own, port, options, shown in (*VLAN_STEPS, VLAN_STEPS[0]):
+        cycle("bridge", {**BASE, **options, "vlans": own, "ports": [{"name": "vt-p0", "vlans": port}]})
+        assert vlans_shown() == shown
 
 
 def test_the_state_of_a_port(veths):

@@ -15,7 +15,7 @@ import time
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard.change import end_process, started
+from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard.machine import end_process, started
 from support.netns import BEHIND, Fleet, NetnsHost
 
 REPEAT = int(os.environ.get("VIRTOPS_REPEAT", "1"))

@@ -15,8 +15,7 @@ from ..engine.plan import Action
 from . import plan_actions as plan
 from . import rollback
 from .fields import bridge_field, port_field
-from .guard import change as changes
-from .guard import clients, names
+from .guard import clients, machine, names
 from .guard.restore import accept_ra_knob
 from .read import PACKAGE
 
@@ -89,9 +88,9 @@ def _await_carrier(host: Host, port: str) -> None:
 
 
 def _move_client(host: Host, action: plan.MoveClient) -> None:
-    running = changes.dhcp_clients().get(action.target)
+    running = machine.dhcp_clients().get(action.target)
     if running is not None:
-        changes.stop_client(running)
+        machine.stop_client(running)
     if action.to is None:
         return
     for old, new in action.leases:

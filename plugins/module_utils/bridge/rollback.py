@@ -15,7 +15,7 @@ from ..engine.errors import Failure
 from ..engine.host import Host, explained
 from .checks import unanswered
 from .guard import change as changes
-from .guard import clients, files, names, restore, routes, watchdog
+from .guard import clients, files, machine, names, restore, routes, watchdog
 from .model_rollback import Rollback
 from .plan_actions import ArmRollback
 
@@ -48,15 +48,15 @@ def arm(host: Host, action: ArmRollback) -> None:
                 report.write(" " * changes.REPORT_BYTES)
             saved = files.save_files(dict.fromkeys((*CONFIGURATION, *(action.files or ()))), word)
             snapshot = {
-                "boot_id": changes.boot_id(),
-                "module": [os.getpid(), changes.started(os.getpid())],
+                "boot_id": machine.boot_id(),
+                "module": [os.getpid(), machine.started(os.getpid())],
                 "bridge": action.target,
                 "scope": list(action.scope),
                 "timeout": action.timeout,
-                "taken": changes.boottime(),
-                "network": changes.observe(),
-                "names": changes.observe_names(action.target),
-                "clients": {link: list(client.argv) for link, client in changes.dhcp_clients().items() if link in action.scope},
+                "taken": machine.boottime(),
+                "network": machine.observe(),
+                "names": machine.observe_names(action.target),
+                "clients": {link: list(client.argv) for link, client in machine.dhcp_clients().items() if link in action.scope},
                 "files": saved,
                 "reload": [list(argv) for argv in action.reload],
             }
@@ -79,7 +79,7 @@ def _one_at_a_time(bridge: str) -> None:
         if change.interrupted:
             change.roll_back("the host was restarted before the change was confirmed", on_boot=True)
             continue
-        left = change.snapshot["timeout"] - (changes.boottime() - change.snapshot["taken"])
+        left = change.snapshot["timeout"] - (machine.boottime() - change.snapshot["taken"])
         way_out = f"wait {max(int(left), 1)} seconds" if left > 0 and change.watched() else "run bridge_confirm with its rollback_id"
         raise Failure(
             f"{bridge}: the change {change.word} of {change.snapshot['bridge']} waits to be confirmed; {way_out}, then run this task again",
@@ -102,7 +102,7 @@ def _copy_code(folder: str) -> str:
     code = os.path.join(folder, "code")
     os.makedirs(os.path.join(code, "guard"))
     _write(os.path.join(code, "guard", "__init__.py"), "")
-    for part in (changes, clients, files, names, restore, routes, watchdog):
+    for part in (changes, clients, files, machine, names, restore, routes, watchdog):
         name = part.__name__
         source = importlib.import_module(name).__loader__.get_source(name)  # type: ignore[union-attr]  # all loaders of ours have it
         _write(os.path.join(code, "guard", name.rpartition(".")[2] + ".py"), source)
@@ -194,7 +194,7 @@ def _forget(change: changes.Change) -> None:
 
 def _patience(change: changes.Change) -> float:
     """Seconds for the checks: half of what is left, so that a rollback on request still comes before the one in time."""
-    return max(1.0, float(change.snapshot["timeout"] - (changes.boottime() - change.snapshot["taken"])) / 2)
+    return max(1.0, float(change.snapshot["timeout"] - (machine.boottime() - change.snapshot["taken"])) / 2)
 
 
 def check(host: Host, change: changes.Change, gateway: bool, hosts: Sequence[str]) -> List[str]:

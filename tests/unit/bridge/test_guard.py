@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard import change as changes
+from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard import machine
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard.files import forget_files, restore_files, save_files
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard.restore import restore
 from ansible_collections.virtops.linux.plugins.module_utils.bridge.guard.watchdog import boot
@@ -116,7 +117,7 @@ def test_interfaces_of_others_and_expired_addresses_are_let_alone():
 
 def test_batches_by_tool_and_family():
     commands = [("ip", "link", "a"), ("ip", "route", "b"), ("ip", "-6", "rule", "c"), ("bridge", "vlan", "d"), ("ip", "link", "e")]
-    assert changes.in_batches(commands) == [
+    assert machine.in_batches(commands) == [
         (("ip",), [("link", "a"), ("route", "b")]),
         (("ip", "-6"), [("rule", "c")]),
         (("bridge",), [("vlan", "d")]),
@@ -204,7 +205,7 @@ def test_after_a_restart_the_files_are_those_of_before(waiting):
 def test_what_netplan_rendered_before_is_rendered_again_after_a_restart(waiting, monkeypatch):
     """Its generator runs before all units, so what it made of the change's files is there when they are given back."""
     ran = []
-    monkeypatch.setattr(changes, "_tool", lambda argv, stdin=None: ran.append(argv) or subprocess.CompletedProcess(argv, 0, "", ""))
+    monkeypatch.setattr(machine, "run", lambda argv, stdin=None: ran.append(argv) or subprocess.CompletedProcess(argv, 0, "", ""))
     path = waiting / "rollback/word/snapshot.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "reload": [["netplan", "generate"], ["networkctl", "reload"]]}))
     (waiting / "resolv.conf").write_text("broken")

@@ -12,15 +12,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
-import subprocess
 import time
 from contextlib import suppress
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence
 
-from . import clients, names
+from . import clients, machine, names
 from .files import forget_files, restore_files, sync
-from .restore import WRITE, Command, accept_ra_knob, restore
+from .restore import Command, restore
 
 Json = Dict[str, Any]
 
@@ -30,122 +28,7 @@ WANTED_BY = "/etc/systemd/system/sysinit.target.wants/virtops-rollback.service"
 STATES = ("new", "armed", "asked", "confirmed", "rolling_back", "rolled_back")
 REPORT_BYTES = 8192  # kept free in advance, so that the report can be written on a full disk
 
-_COMMAND_SECONDS = 20
-_END_SECONDS = 2  # of a process that was killed
 _ATTEMPTS = 8
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def boottime() -> float:
-    """Seconds since the host was started, sleep included, which no clock change moves."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-        return handle.read().strip()
-
-
-def started(pid: int) -> Optional[int]:
-    """When a process was started, in ticks since the host was; None where there is none. With it a number is not taken for its successor."""
-    found = _process(pid)
-    return None if found is None else int(found[19])
-
-
-def _process(pid: int) -> Optional[List[str]]:
-    """What follows the name in /proc/PID/stat: the state, the parent, ..."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-            return handle.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
-def end_process(pid: int, ticks: Optional[int]) -> None:
-    """Kill a process and what it started: what comes too late must not change anything any more."""
-    if ticks is None or started(pid) != ticks:
-        return
-    known = {int(name): _process(int(name)) for name in os.listdir("/proc") if name.isdigit()}
-    doomed = [pid]
-    for one in doomed:
-        with suppress(OSError):
-            os.kill(one, signal.SIGSTOP)
-        doomed += [child for child, found in known.items() if found and int(found[1]) == one]
-    for one in doomed:
-        with suppress(OSError):
-            os.kill(one, signal.SIGKILL)
-
-
-def _tool(argv: Sequence[str], stdin: Optional[str] = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C", "PATH": os.pathsep.join((os.environ.get("PATH", ""), _PATH))}
-    try:
-        # Not AnsibleModule.run_command: the watchdog goes on where there is no module any more.
-        return subprocess.run(  # pylint: disable=ansible-bad-function
-            list(argv), input=stdin, env=environment, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(list(argv), 127, "", str(error))
-
-
-def _json(*argv: str) -> List[Json]:
-    try:
-        return [item for item in json.loads(_tool(argv).stdout or "[]") if item]
-    except ValueError:
-        return []
-
-
-def observe() -> Json:
-    """The network as restore compares it. A family that the kernel does not have is empty."""
-    return {
-        "links": _json("ip", "-j", "-d", "addr", "show"),
-        "routes4": _json("ip", "-j", "-4", "route", "show", "table", "all"),
-        "routes6": _json("ip", "-j", "-6", "route", "show", "table", "all"),
-        "rules4": _json("ip", "-j", "-4", "rule", "show"),
-        "rules6": _json("ip", "-j", "-6", "rule", "show"),
-        "vlans": _json("bridge", "-j", "vlan", "show"),
-        "accept_ra": _accept_ra(),
-    }
-
-
-def _accept_ra() -> Dict[str, str]:
-    found: Dict[str, str] = {}
-    with suppress(OSError):  # a kernel without IPv6 has none
-        for name in os.listdir("/proc/sys/net/ipv6/conf"):
-            with suppress(OSError), open(accept_ra_knob(name), encoding="ascii") as handle:
-                found[name] = handle.read().strip()
-    return found
-
-
-def observe_names(link: str) -> Dict[str, List[str]]:
-    """Empty where systemd-resolved does not run, or does not know the interface."""
-    if not os.path.exists(names.RUNNING):
-        return {}
-    said = {word: _tool([names.TOOL, word, link]) for word in names.WORDS}
-    return {word: list(names.of_link(answer.stdout)) for word, answer in said.items() if not answer.returncode}
-
-
-def dhcp_clients() -> Dict[str, clients.Client]:
-    """Interface → its own DHCP client."""
-    try:
-        return clients.running(sorted(os.listdir(clients.FOLDER)), _text)
-    except OSError:
-        return {}
-
-
-def _text(path: str) -> Optional[str]:
-    with suppress(OSError, ValueError), open(path, encoding="utf-8") as handle:
-        return handle.read()
-    return None
-
-
-def stop_client(client: clients.Client) -> None:
-    """At once: asked to end, some take the address away, and give it back to the server. It is gone when this returns."""
-    with suppress(OSError):
-        os.kill(client.pid, signal.SIGKILL)
-        os.unlink(client.path)
-    deadline = time.monotonic() + _END_SECONDS
-    while _text(f"/proc/{client.pid}/cmdline") and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 class Change:
@@ -179,7 +62,7 @@ class Change:
     @property
     def interrupted(self) -> bool:
         """Whether the host was restarted since: its runtime state is gone, and so is the watchdog."""
-        return bool(self.snapshot["boot_id"] != boot_id())
+        return bool(self.snapshot["boot_id"] != machine.boot_id())
 
     def watched(self) -> bool:
         """Whether a watchdog lives: it holds a lock for as long as it does."""
@@ -226,7 +109,7 @@ class Change:
         # At boot no daemon has read its files yet. Only netplan's generator ran before us, and rendered those of the change.
         reload = [argv for argv in self.snapshot["reload"] if not on_boot or argv[0] == "netplan"]
         if files:
-            failed += [" ".join(argv) for argv in reload if _tool(argv).returncode]
+            failed += [" ".join(argv) for argv in reload if machine.run(argv).returncode]
         if not on_boot:
             left = self._restore_network(done)
             failed += self._restore_names(done)
@@ -238,54 +121,33 @@ class Change:
     def _restore_network(self, done: List[str]) -> List[Command]:
         """Compute and apply until nothing is left: a command may only be possible after what another one did."""
         for attempt in range(_ATTEMPTS):
-            passed = boottime() - self.snapshot["taken"]
-            commands = restore(self.snapshot["network"], observe(), self.snapshot["scope"], passed)
+            passed = machine.boottime() - self.snapshot["taken"]
+            commands = restore(self.snapshot["network"], machine.observe(), self.snapshot["scope"], passed)
             if not commands:
                 return []
             done += [" ".join(command) for command in commands]
-            for argv, batch in in_batches(commands):
-                if argv == (WRITE,):
-                    _write_knobs(batch)
-                else:
-                    _tool([*argv, "-force", "-batch", "-"], stdin="".join(" ".join(words) + "\n" for words in batch))
+            machine.obey(commands)
             time.sleep(0.1 * attempt)
         return commands
 
     def _stop_clients(self) -> None:
-        for link, client in dhcp_clients().items():
+        for link, client in machine.dhcp_clients().items():
             if link in self.snapshot["scope"] and link not in self.snapshot.get("clients", {}):
-                stop_client(client)
+                machine.stop_client(client)
 
     def _start_clients(self, done: List[str]) -> List[str]:
         """Those that ran before, and do not any more. Returns what failed."""
-        there = dhcp_clients()
+        there = machine.dhcp_clients()
         commands = [clients.moved(argv, link, link) for link, argv in self.snapshot.get("clients", {}).items() if link not in there]
         done += [" ".join(argv) for argv in commands]
-        return [" ".join(argv) for argv in commands if _tool(argv).returncode]
+        return [" ".join(argv) for argv in commands if machine.run(argv).returncode]
 
     def _restore_names(self, done: List[str]) -> List[str]:
         """After all else, because a bus that does not answer takes its time. Returns what failed."""
         bridge, before = self.snapshot["bridge"], self.snapshot.get("names")
-        commands = names.restore(bridge, before, observe_names(bridge)) if before else []
+        commands = names.restore(bridge, before, machine.observe_names(bridge)) if before else []
         done += [" ".join(argv) for argv in commands]
-        return [" ".join(argv) for argv in commands if _tool(argv).returncode]
-
-
-def _write_knobs(given: Sequence[Command]) -> None:
-    for path, value in given:
-        with suppress(OSError), open(path, "w", encoding="ascii") as handle:
-            handle.write(value)
-
-
-def in_batches(commands: Sequence[Command]) -> List[Tuple[Command, List[Command]]]:
-    """The commands in order, as batches of one tool and one family, which ip takes only on its own command line."""
-    batches: List[Tuple[Command, List[Command]]] = []
-    for words in commands:
-        length = 2 if words[1] in ("-4", "-6") else 1
-        if not batches or batches[-1][0] != words[:length]:
-            batches.append((words[:length], []))
-        batches[-1][1].append(words[length:])
-    return batches
+        return [" ".join(argv) for argv in commands if machine.run(argv).returncode]
 
 
 def pending(folder: str = FOLDER) -> List[Change]:

@@ -15,7 +15,8 @@ import sys
 import time
 from typing import Callable, List, Sequence
 
-from .change import FOLDER, Change, boottime, end_process, pending, uninstall_boot
+from .change import FOLDER, Change, pending, uninstall_boot
+from .machine import boottime, end_process
 
 _POLL_SECONDS = 0.1
 

@@ -3,7 +3,9 @@
 """How long a host was silent. Runs on the controller.
 
 answers.py ask PORT FILE: asks the SSH server at this port of the loopback address for its greeting, again and again, until the file is gone,
-and writes there when it answered. answers.py silence FILE FROM TO: the longest time without an answer between two times, in seconds.
+and writes there when it answered. answers.py hear FILE: writes there when a line came on the standard input, which is what the host says all
+the time over one connection, until the file is gone. answers.py silence FILE FROM TO: the longest time without an answer between two times, in
+seconds.
 """
 
 from __future__ import annotations
@@ -35,6 +37,15 @@ def ask(port: int, path: Path) -> None:
         time.sleep(PAUSE)
 
 
+def hear(path: Path) -> None:
+    path.write_text("")
+    for _line in sys.stdin:
+        if not path.exists():
+            break
+        with path.open("a") as log:
+            log.write(f"{time.time()}\n")
+
+
 def silence(path: Path, first: float, last: float) -> float:
     heard: List[float] = sorted(float(line) for line in path.read_text().splitlines())
     known = [first, *(moment for moment in heard if first < moment < last), last]
@@ -44,5 +55,7 @@ def silence(path: Path, first: float, last: float) -> float:
 if __name__ == "__main__":
     if sys.argv[1] == "ask":
         ask(int(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1] == "hear":
+        hear(Path(sys.argv[2]))
     else:
         print(f"{silence(Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])):.1f}")
