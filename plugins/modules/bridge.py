@@ -242,11 +242,13 @@ options:
       - Without it the task confirms its own change.
     type: str
   stp:
-    description: The spanning tree protocol. V(false), with O(forward_delay=0), is usual for virtualization hosts.
+    description: The spanning tree protocol. V(false), which every new bridge has, is usual for virtualization hosts.
     type: bool
   forward_delay:
     description:
-      - Seconds for which a new port listens and learns before it forwards. With STP V(2) to V(30), without it from V(0).
+      - Seconds for which a new port listens and learns before it forwards, with STP V(2) to V(30). Without it, where it may be V(0), a port
+        forwards at once, whatever it is.
+      - NetworkManager sets it, O(hello_time), O(max_age) and O(priority) with O(stp=true) only. Without, they are left as they are, with a warning.
       - As all times here, in steps of 0.02 seconds, which every kernel keeps exactly.
     type: float
   hello_time:
@@ -344,8 +346,6 @@ EXAMPLES = r"""
 - name: Put the host's own network card and its address onto a bridge, or leave everything as it was
   virtops.linux.bridge:
     name: br0
-    stp: false
-    forward_delay: 0
     ports:
       - name: default_route
     confirm: gateway
@@ -360,8 +360,6 @@ EXAMPLES = r"""
   virtops.linux.bridge:
     name: br0
     mac_address: inherit
-    stp: false
-    forward_delay: 0
     ports:
       - name: eth1
 

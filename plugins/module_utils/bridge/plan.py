@@ -34,7 +34,7 @@ from .plan_guard import guarded
 from .plan_move import default_gateways, gateways, give_back, take, takes, to_take
 from .plan_names import live_names, pending, renewed
 from .plan_names import shown as shown_names
-from .plan_persist import persist, target_of
+from .plan_persist import heeded, persist, target_of
 from .plan_persist import shown as shown_files
 from .plan_vlans import filtering_last, vlans
 from .refuse import refuse_absent, refuse_present
@@ -136,6 +136,7 @@ def _absent(observed: Observed, desired: Desired) -> Plan[Observed]:
 
 def _present(observed: Observed, desired: Desired) -> Plan[Observed]:
     warnings = refuse_present(observed, desired)
+    desired = heeded(observed, desired, warnings)
     actions: List[Action] = []
     after = _bridge_itself(observed, desired, actions)
     if to_take(observed, desired):

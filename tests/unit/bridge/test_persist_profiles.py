@@ -283,3 +283,23 @@ def test_files_are_read_again_as_they_were_written(tmp_path, backend):
     found = read_stored(FakeHost(tmp_path, {**plan.after.stored.files, **hidden, "/run/NetworkManager/devices/2": ""}), "br0", [])
     assert found.files == plan.after.stored.files and found.kept == plan.after.stored.kept
     assert (found.backend, found.running) == (backend, ("networkmanager",))
+
+
+@pytest.mark.parametrize(
+    ("backend", "files"),
+    [
+        ("networkmanager", PROFILES),
+        ("netplan", {f"{netplan.FOLDER}/50-host.yaml": "network:\n  version: 2\n  renderer: NetworkManager\n"}),
+    ],
+)
+def test_what_networkmanager_sets_with_stp_alone_is_left_as_it_is_without(backend, files):
+    """It would be another after each start."""
+    stored = Stored(backend=backend, files=files, found=backend)
+    observed = Observed("br0", kind="bridge", up=True, mac=MAC, options={"stp": False, "forward_delay": 15, "ageing_time": 300}, stored=stored)
+    times = {"forward_delay": 0, "ageing_time": 20}
+    plan = planner.plan(observed, Desired("br0", options=times, persist="auto"))
+    assert [action.option for action in plan.actions if isinstance(action, p.SetBridgeOption)] == ["ageing_time"]
+    assert ["forward_delay with stp: true only" in warning for warning in plan.warnings] == [True]
+    with_stp = planner.plan(observed, Desired("br0", options={"stp": True, "forward_delay": 4}, persist="auto"))
+    assert [action.option for action in with_stp.actions if isinstance(action, p.SetBridgeOption)] == ["forward_delay", "stp"]
+    assert not with_stp.warnings
