@@ -218,10 +218,11 @@ def test_vlans(veths):
 def test_the_state_of_a_port(veths):
     for name in ("vt-q0", "vt-p0"):
         ip("link", "set", "dev", name, "up")
-    apply("bridge", {**BASE, "ports": [{"name": "vt-p0"}]})
+    apply("bridge", {**BASE, "forward_delay": 2, "ports": [{"name": "vt-p0"}]})
     for state in ("disabled", "learning", "forwarding", "listening"):
         cycle("bridge", {**BASE, "ports": [{"name": "vt-p0", "state": state, "cost": 7}]})
         assert link("vt-p0")["linkinfo"]["info_slave_data"]["state"] == state
+        assert state in ("disabled", "forwarding") or kernel("brport/forward_delay_timer", "vt-p0") == "0"  # at its end it would be another
     refused("bridge", {**BASE, "stp": True, "ports": [{"name": "vt-p0", "state": "learning"}]}, "stp_decides")
     ip("link", "set", "dev", "vt-q0", "down")
     refused("bridge", {**BASE, "ports": [{"name": "vt-p0", "state": "learning"}]}, "no_carrier")

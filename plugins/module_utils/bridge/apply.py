@@ -24,6 +24,7 @@ BRIDGE = "bridge"
 TRIES = 5
 PAUSE = 0.2
 CARRIER_SECONDS = 3
+TIMER_SECONDS = 61  # two of the longest forward delays
 #: What ip says of a line of its batch.
 _FAILED_LINE = re.compile(r"Command failed -:([0-9]+)")
 
@@ -57,7 +58,7 @@ def apply(host: Host, action: Action) -> None:
         _move_client(host, action)
         return
     if isinstance(action, plan.SetPortState):
-        _await_carrier(host, action.target)
+        _settle(host, action)
     of_bridge = isinstance(action, (plan.SetVlans, plan.SetPortState))
     argv = [host.require("bridge" if of_bridge else "ip", PACKAGE), *command(action)]
     batch = action.batch if isinstance(action, (plan.TakePort, plan.GiveBack, plan.SetGateway, plan.SetVlans)) else None
@@ -80,10 +81,19 @@ def apply(host: Host, action: Action) -> None:
         )
 
 
-def _await_carrier(host: Host, port: str) -> None:
-    """A port that was just brought up is seen so by the kernel a moment later, which makes a disabled one forwarding."""
+def _settle(host: Host, action: plan.SetPortState) -> None:
+    """Wait until the kernel leaves the port's state alone.
+
+    A port that was just brought up is seen so a moment later, which makes a disabled one forwarding. And a port that began to forward less than
+    the forward delay ago has a timer, at whose end the kernel takes a listening or learning one a step further, with STP or without.
+    """
     deadline = time.monotonic() + CARRIER_SECONDS
-    while (host.try_read(f"/sys/class/net/{port}/operstate") or "up").strip() not in ("up", "unknown") and time.monotonic() < deadline:
+    while (host.try_read(f"/sys/class/net/{action.target}/operstate") or "up").strip() not in ("up", "unknown") and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    if action.state not in ("listening", "learning"):
+        return
+    deadline = time.monotonic() + TIMER_SECONDS
+    while (host.try_read(f"/sys/class/net/{action.target}/brport/forward_delay_timer") or "0").strip() != "0" and time.monotonic() < deadline:
         time.sleep(PAUSE)
 
 
