@@ -87,13 +87,16 @@ def _settle(host: Host, action: plan.SetPortState) -> None:
     A port that was just brought up is seen so a moment later, which makes a disabled one forwarding. And a port that began to forward less than
     the forward delay ago has a timer, at whose end the kernel takes a listening or learning one a step further, with STP or without.
     """
-    deadline = time.monotonic() + CARRIER_SECONDS
-    while (host.try_read(f"/sys/class/net/{action.target}/operstate") or "up").strip() not in ("up", "unknown") and time.monotonic() < deadline:
-        time.sleep(PAUSE)
-    if action.state not in ("listening", "learning"):
-        return
-    deadline = time.monotonic() + TIMER_SECONDS
-    while (host.try_read(f"/sys/class/net/{action.target}/brport/forward_delay_timer") or "0").strip() != "0" and time.monotonic() < deadline:
+    link = f"/sys/class/net/{action.target}"
+    _await(host, f"{link}/operstate", ("up", "unknown"), CARRIER_SECONDS)
+    if action.state in ("listening", "learning"):
+        _await(host, f"{link}/brport/forward_delay_timer", ("0",), TIMER_SECONDS)
+
+
+def _await(host: Host, path: str, wanted: Sequence[str], seconds: float) -> None:
+    """A file that is not there has nothing to wait for."""
+    deadline = time.monotonic() + seconds
+    while (host.try_read(path) or wanted[0]).strip() not in wanted and time.monotonic() < deadline:
         time.sleep(PAUSE)
 
 

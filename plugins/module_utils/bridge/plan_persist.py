@@ -26,17 +26,16 @@ BACKENDS: Tuple[Tuple[str, Any], ...] = (
 )
 #: Kinds of interfaces that are there at boot by themselves; tap devices and container ends come with their guests.
 _OF_HOST = ("", "bond", "vlan", "team")
-#: What NetworkManager sets with stp alone, and what the kernel uses with stp alone. Source: its nm-device-bridge.c, only_with_stp.
-_ONLY_WITH_STP = ("forward_delay", "hello_time", "max_age", "priority")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def heeded(observed: Observed, desired: Desired, warnings: List[str]) -> Desired:
     """Without what means nothing to the bridge, and what the back end would have at another value after the next start."""
-    target = target_of(desired, observed.stored, [])
-    by_networkmanager = target == NETWORKMANAGER or (target == NETPLAN and netplan.daemon(observed.stored) == NETWORKMANAGER)
-    idle = [name for name in _ONLY_WITH_STP if name in desired.options]
-    if not idle or not by_networkmanager or desired.options.get("stp", observed.options.get("stp", False)):
+    backend = dict(BACKENDS).get(target_of(desired, observed.stored, []))
+    if backend is None or desired.options.get("stp", observed.options.get("stp", False)):
+        return desired
+    idle = [name for name in backend.only_with_stp(observed.stored) if name in desired.options]
+    if not idle:
         return desired
     warnings.append(f"{desired.name}: NetworkManager sets {', '.join(idle)} with stp: true only, without which they mean nothing; left as they are")
     return replace(desired, options={name: value for name, value in desired.options.items() if name not in idle})

@@ -71,6 +71,10 @@ def wanted(bridge: str, kept: Optional[Kept], stored: Stored) -> Wanted:
     return {**found, path(bridge): header(bridge, kept) + _stanza(bridge, kept, _hidden(found, bridge))}
 
 
+def only_with_stp(stored: Stored) -> Tuple[str, ...]:
+    return ()
+
+
 def gaps(kept: Kept, stored: Stored) -> List[str]:
     """What cannot be kept: of what ip does, nothing."""
     asked = [name for name, wanted in (("dhcp4", kept.asks4), ("dhcp6", kept.dhcp6)) if wanted]

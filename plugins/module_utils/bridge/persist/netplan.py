@@ -14,11 +14,11 @@ from typing import Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ...engine.errors import Failure
 from ..fields import BRIDGE_FIELDS, Value
+from . import networkmanager
 from .marks import aside, give_back, instead, marked
 from .model import NETWORKD, NETWORKMANAGER, Argv, Kept, Stored, Texts, Wanted, Words, header, is_ours
 from .netplan_text import Definition, body, definitions, is_content, keys, renderer, without_keys
 from .networkd import RELOAD as RELOAD_NETWORKD
-from .networkmanager import RELOAD as RELOAD_NETWORKMANAGER
 
 FOLDERS = ("/run/netplan", "/etc/netplan", "/lib/netplan")  # a file's name counts in the first one alone
 FOLDER = "/etc/netplan"
@@ -120,12 +120,16 @@ def daemon(stored: Stored) -> str:
 
 def reload(stored: Stored) -> List[Argv]:
     """What netplan renders, also for daemons that do not run now; then those that run read it. Not netplan apply, which takes links down."""
-    daemons = ((NETWORKD, RELOAD_NETWORKD), (NETWORKMANAGER, RELOAD_NETWORKMANAGER))
+    daemons = ((NETWORKD, RELOAD_NETWORKD), (NETWORKMANAGER, networkmanager.RELOAD))
     return [GENERATE, *(argv for name, argv in daemons if name in stored.running and name == _renderer(stored))]
 
 
 def warnings(bridge: str, kept: Kept, stored: Stored) -> List[str]:
     return []
+
+
+def only_with_stp(stored: Stored) -> Tuple[str, ...]:
+    return networkmanager.only_with_stp(stored) if _renderer(stored) == NETWORKMANAGER else ()
 
 
 def gaps(kept: Kept, stored: Stored) -> List[str]:

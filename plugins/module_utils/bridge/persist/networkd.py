@@ -126,6 +126,10 @@ def reload(stored: Stored) -> List[Argv]:
     return [RELOAD] if NETWORKD in stored.running else []
 
 
+def only_with_stp(stored: Stored) -> Tuple[str, ...]:
+    return ()
+
+
 def gaps(kept: Kept, stored: Stored) -> List[str]:
     """What cannot be kept, in words."""
     found = [f"the bridge option {name}" for name in kept.options if name not in _BRIDGE_KEYS]

@@ -122,6 +122,11 @@ def warnings(bridge: str, kept: Kept, stored: Stored) -> List[str]:
     return []
 
 
+def only_with_stp(stored: Stored) -> Tuple[str, ...]:
+    """What a bridge without a spanning tree does not get, and has no use for. Source: nm-device-bridge.c, only_with_stp."""
+    return ("forward_delay", "hello_time", "max_age", "priority")
+
+
 def gaps(kept: Kept, stored: Stored) -> List[str]:
     """What cannot be kept, in words."""
     found = [f"the bridge option {name}" for name in kept.options if name not in _BRIDGE_KEYS]
